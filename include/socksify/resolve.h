@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+/* resolve.h - who answers for a name: this machine, the name pool, or nobody. */
+#ifndef SOCKSIFY_RESOLVE_H
+#define SOCKSIFY_RESOLVE_H
+
+#include "socksify/target.h"
+
+enum resolve_how {
+	RESOLVE_LIBC,		/* as without us */
+	RESOLVE_ADDRESS,	/* the answer is the address in @ret */
+	RESOLVE_NOTHING,	/* there is no such name */
+	RESOLVE_NO_ADDRESS,	/* a local name without an address of this family */
+	RESOLVE_AGAIN,		/* the pool is full or cannot be had */
+	RESOLVE_DOWN,		/* there is no usable configuration */
+};
+
+/*
+ * resolve_name - who answers for @name?
+ * @name:   no numeric address; NUL-terminated
+ * @family: AF_INET, AF_INET6, or AF_UNSPEC, which gets an IPv4 address of the pool
+ * @ret:    set for RESOLVE_ADDRESS
+ */
+enum resolve_how resolve_name(const char *name, int family, struct target *ret);
+
+/*
+ * resolve_address - the name of an address.
+ * Returns RESOLVE_LIBC for this machine's own, RESOLVE_ADDRESS and the name
+ * in @ret for one of the pool, else RESOLVE_NOTHING: a reverse query would leak.
+ */
+enum resolve_how resolve_address(const struct target *address, struct target *ret);
+
+/* May the program ask a resolver of its own (res_query(3) and others)? */
+bool resolve_is_local(void);
+
+#endif

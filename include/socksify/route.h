@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+/* route.h - what becomes of traffic from a socket to an address. */
+#ifndef SOCKSIFY_ROUTE_H
+#define SOCKSIFY_ROUTE_H
+
+#include "socksify/config.h"
+
+enum route_verdict { ROUTE_DIRECT, ROUTE_BLOCK, ROUTE_PROXY };
+
+struct route {
+	enum route_verdict verdict;
+	const struct proxy *proxy;	/* ROUTE_PROXY */
+	const char *why;		/* static phrase */
+	struct target target;		/* a pool address is already its name */
+};
+
+/*
+ * route_setup - the settings that decide.
+ * @c:     NULL: there are none, and every network call fails with -ENETDOWN
+ * @error: then, why; kept by reference
+ */
+void route_setup(const struct config *c, const char *error);
+
+/* The settings, or NULL. */
+const struct config *route_config(void);
+
+/*
+ * route_for_socket - decide for @fd and an address given to connect(2) or sendto(2).
+ * Anything but an Internet address on an Internet socket is ROUTE_DIRECT: the
+ * kernel answers bad fds and addresses better than we could.
+ * Returns 0, or a negative errno with which the call must fail:
+ *   -ENETDOWN      no usable configuration
+ *   -EHOSTUNREACH  an address of the name pool that stands for no name
+ *   -ENETUNREACH   datagrams to a proxied target, which are not built yet
+ *   -EPERM         raw and other sockets to a proxied target
+ *   -ENOENT        a local resolver's socket (nscd, systemd-resolved, avahi)
+ *   -EFAULT        @addr is NULL
+ * Async-signal-safe.
+ */
+MUST_CHECK int route_for_socket(int fd, const struct sockaddr *addr,
+				socklen_t len, struct route *ret);
+
+#endif

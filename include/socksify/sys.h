@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * sys.h - the seam between the engine and the kernel, chosen at link time:
+ * the real calls (preload/sys.c) or a scripted fake (tests/lib/fakesys.c).
+ *
+ * Each function takes what its system call takes and returns its result, or
+ * -errno; errno itself is left alone.  All are async-signal-safe, except
+ * sys_resolve(), and none is a cancellation point.
+ */
+#ifndef SOCKSIFY_SYS_H
+#define SOCKSIFY_SYS_H
+
+#include <poll.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "socksify/target.h"
+
+MUST_CHECK int sys_connect(int fd, const void *addr, socklen_t len);
+MUST_CHECK ssize_t sys_send(int fd, const void *bytes, size_t len, int flags);
+MUST_CHECK ssize_t sys_recv(int fd, void *bytes, size_t size, int flags);
+MUST_CHECK int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+MUST_CHECK int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+
+/* ppoll(2) with the caller's signal mask; @timeout_ms < 0 waits for ever. */
+MUST_CHECK int sys_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ms);
+
+/* CLOCK_MONOTONIC in milliseconds; cannot fail. */
+int64_t sys_now_ms(void);
+int sys_getpid(void);
+MUST_CHECK int sys_getfl(int fd);
+
+MUST_CHECK int sys_open(const char *path, int flags, mode_t mode);
+MUST_CHECK ssize_t sys_read(int fd, void *bytes, size_t size);
+MUST_CHECK ssize_t sys_write(int fd, const void *bytes, size_t len);
+MUST_CHECK int sys_fstat(int fd, struct stat *ret);
+int sys_close(int fd);
+
+/* Does the program catch any signal without SA_RESTART?  (signal(7)) */
+bool sys_has_interrupting_handler(void);
+
+/*
+ * sys_resolve - addresses of a proxy that is given by name, by the machine's
+ * own resolver.  Neither async-signal-safe nor free of waiting.
+ * Returns their number, 1 .. @max, or -EHOSTUNREACH.
+ */
+MUST_CHECK int sys_resolve(const char *name, uint16_t port,
+			   struct target *ret, int max);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: ISC */
+/* resolve.c - who answers for a name: this machine, the name pool, or nobody. */
+#include "socksify/resolve.h"
+
+#include <string.h>
+#include <strings.h>
+#include <sys/utsname.h>
+
+#include "socksify/hosts.h"
+#include "socksify/namepool.h"
+#include "socksify/route.h"
+
+#define LABEL_MAX 63 /* RFC 1035 section 2.3.4 */
+
+static bool is_valid(const char *name, size_t len)
+{
+	size_t label = 0;
+
+	if (len == 0 || len > TARGET_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		label = name[i] == '.' ? 0 : label + 1;
+		if (label > LABEL_MAX || (name[i] == '.' && i + 1 < len && name[i + 1] == '.'))
+			return false;
+	}
+	return name[0] != '.';
+}
+
+static bool ends_with(const char *name, size_t len, const char *end)
+{
+	size_t n = strlen(end);
+
+	return len > n && strncasecmp(name + len - n, end, n) == 0;
+}
+
+static bool is_localhost(const char *name, size_t len)
+{
+	return (len == 9 && strncasecmp(name, "localhost", 9) == 0) ||
+	       ends_with(name, len, ".localhost");
+}
+
+static bool is_own_name(const char *name, size_t len)
+{
+	struct utsname u;
+
+	return uname(&u) == 0 && strlen(u.nodename) == len &&
+	       strncasecmp(u.nodename, name, len) == 0;
+}
+
+struct wanted {
+	const char *name;
+	size_t len;
+	bool has_v4, has_v6;
+};
+
+static bool note_families(const struct target *address, const char *name,
+			  size_t len, void *arg)
+{
+	struct wanted *w = arg;
+
+	if (len == w->len && strncasecmp(name, w->name, len) == 0) {
+		w->has_v4 = w->has_v4 || address->kind == TARGET_IPV4;
+		w->has_v6 = w->has_v6 || address->kind == TARGET_IPV6;
+	}
+	return true;
+}
+
+static enum resolve_how loopback(int family, struct target *ret)
+{
+	const char *text = family == AF_INET6 ? "::1" : "127.0.0.1";
+
+	return target_from_host(text, strlen(text), 0, ret) < 0 ? RESOLVE_NOTHING
+								: RESOLVE_ADDRESS;
+}
+
+static enum resolve_how from_pool(const char *name, size_t len, int family,
+				  struct target *ret)
+{
+	/* The proxy is asked for the name as typed, without the dot that only stops searches. */
+	if (namepool_address(name, len, family, ret) < 0)
+		return RESOLVE_AGAIN;
+	return RESOLVE_ADDRESS;
+}
+
+enum resolve_how resolve_name(const char *name, int family, struct target *ret)
+{
+	const struct config *config = route_config();
+	struct wanted w = { .name = name, .len = strlen(name) };
+
+	if (w.len > 1 && name[w.len - 1] == '.')
+		w.len--;
+	if (!is_valid(name, w.len))
+		return RESOLVE_NOTHING;
+	if (ends_with(name, w.len, ".onion"))
+		return config != NULL ? from_pool(name, w.len, family, ret) : RESOLVE_DOWN;
+	if (config != NULL && config->dns == DNS_LOCAL)
+		return RESOLVE_LIBC;
+	hosts_each(note_families, &w);
+	if (w.has_v4 || w.has_v6) {
+		/* libc would go on to DNS for a family that the file lacks. */
+		bool has = family == AF_INET6 ? w.has_v6 : family == AF_INET ? w.has_v4 : true;
+
+		return has ? RESOLVE_LIBC : RESOLVE_NO_ADDRESS;
+	}
+	if (is_localhost(name, w.len) || is_own_name(name, w.len))
+		return loopback(family, ret);
+	if (config == NULL)
+		return RESOLVE_DOWN;
+	if (config_name_is_direct(config, name))
+		return RESOLVE_LIBC;
+	return from_pool(name, w.len, family, ret);
+}
+
+struct sought {
+	const struct target *address;
+	bool found;
+};
+
+static bool note_address(const struct target *address, const char *name,
+			 size_t len, void *arg)
+{
+	struct sought *s = arg;
+
+	(void)name;
+	(void)len;
+	s->found = target_host_equal(address, s->address);
+	return !s->found;
+}
+
+enum resolve_how resolve_address(const struct target *address, struct target *ret)
+{
+	struct sought s = { address, false };
+
+	if (namepool_name(address, ret) == 0)
+		return RESOLVE_ADDRESS;
+	if (namepool_contains(address))
+		return RESOLVE_NOTHING;
+	if (resolve_is_local())
+		return RESOLVE_LIBC;
+	hosts_each(note_address, &s);
+	return s.found ? RESOLVE_LIBC : RESOLVE_NOTHING;
+}
+
+bool resolve_is_local(void)
+{
+	return route_config() != NULL && route_config()->dns == DNS_LOCAL;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: ISC */
+/* route.c - what becomes of traffic from a socket to an address. */
+#include "socksify/route.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "socksify/log.h"
+#include "socksify/namepool.h"
+#include "socksify/sys.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+static const struct config *config;
+static const char *config_error;
+
+void route_setup(const struct config *c, const char *error)
+{
+	config = c;
+	config_error = error;
+}
+
+const struct config *route_config(void)
+{
+	return config;
+}
+
+/* Daemons that would resolve names on our behalf, outside any proxy. */
+static bool is_resolver_socket(const struct sockaddr *addr, socklen_t len)
+{
+	static const char *const paths[] = {
+		"/run/nscd/socket", "/var/run/nscd/socket",
+		"/run/systemd/resolve/io.systemd.Resolve",
+		"/run/avahi-daemon/socket", "/var/run/avahi-daemon/socket",
+	};
+	const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)addr;
+	size_t room;
+
+	if (len <= offsetof(struct sockaddr_un, sun_path))
+		return false;
+	room = len - offsetof(struct sockaddr_un, sun_path);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		size_t n = strlen(paths[i]);
+
+		if (n <= room && memcmp(un->sun_path, paths[i], n) == 0 &&
+		    (n == room || un->sun_path[n] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+static int refuse(const struct target *t, int err, const char *why)
+{
+	char text[TARGET_TEXT_SIZE];
+
+	log_line(LOG_LEVEL_CONNECTION, target_text(t, text), " refused: ", why, NULL);
+	return err;
+}
+
+/* A socket option that is an int, or -errno. */
+static int socket_int(int fd, int name)
+{
+	int value = 0, err;
+	socklen_t len = sizeof(value);
+
+	err = sys_getsockopt(fd, SOL_SOCKET, name, &value, &len);
+	return err < 0 ? err : value;
+}
+
+static bool is_tcp(int fd, int type)
+{
+	int protocol = type == SOCK_STREAM ? socket_int(fd, SO_PROTOCOL) : -1;
+
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+}
+
+/*
+ * Queries to a resolver on this machine leave it all the same, so in remote
+ * mode loopback is no excuse for port 53: only a rule is.
+ */
+static bool is_hidden_query(const struct target *t, const struct decision *d)
+{
+	return config->dns == DNS_REMOTE && t->port == 53 &&
+	       d->action == RULE_DIRECT && d->rule == NULL && target_is_loopback(t);
+}
+
+static int decide(int fd, int type, struct route *route)
+{
+	const struct target *t = &route->target;
+	bool tcp = is_tcp(fd, type);
+	struct decision d = config_decide(config, t, tcp ? PROTO_TCP : PROTO_UDP);
+
+	route->why = d.why;
+	route->proxy = d.proxy;
+	if (is_hidden_query(t, &d))
+		return refuse(t, -ECONNREFUSED, "a local resolver would ask for us");
+	switch (d.action) {
+	case RULE_DIRECT:
+		/* A pool name that a rule makes direct has no address to go to. */
+		if (t->kind == TARGET_NAME)
+			return refuse(t, -EHOSTUNREACH, "a direct name was resolved remotely");
+		route->verdict = ROUTE_DIRECT;
+		return 0;
+	case RULE_BLOCK:
+		route->verdict = ROUTE_BLOCK;
+		refuse(t, 0, d.why);
+		return 0;
+	case RULE_VIA:
+		break;
+	}
+	if (!tcp && type == SOCK_DGRAM && config->udp == UDP_DIRECT && t->kind != TARGET_NAME) {
+		route->verdict = ROUTE_DIRECT;
+		return 0;
+	}
+	if (!tcp && type == SOCK_DGRAM)
+		return refuse(t, -ENETUNREACH, "datagrams are not proxied yet");
+	if (!tcp)
+		return refuse(t, -EPERM, "only TCP can be proxied");
+	route->verdict = ROUTE_PROXY;
+	return 0;
+}
+
+int route_for_socket(int fd, const struct sockaddr *addr, socklen_t len,
+		     struct route *ret)
+{
+	struct route route = { .verdict = ROUTE_DIRECT };
+	sa_family_t family;
+	int type, domain, err;
+
+	*ret = route;
+	if (addr == NULL || len < sizeof(family))
+		return 0; /* the kernel says EFAULT or EINVAL */
+	memcpy(&family, addr, sizeof(family));
+	if (family == AF_UNIX)
+		return config != NULL && config->dns == DNS_REMOTE &&
+		       is_resolver_socket(addr, len) ? -ENOENT : 0;
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	domain = socket_int(fd, SO_DOMAIN);
+	type = socket_int(fd, SO_TYPE);
+	if (type < 0 || (domain != AF_INET && domain != AF_INET6))
+		return 0;
+	if (target_from_sockaddr(addr, len, &route.target) < 0)
+		return 0;
+	if (config == NULL) {
+		log_line(LOG_LEVEL_ERROR, config_error, NULL);
+		return -ENETDOWN;
+	}
+	if (namepool_contains(&route.target)) {
+		err = namepool_name(&route.target, &route.target);
+		if (err < 0)
+			return refuse(&route.target, -EHOSTUNREACH,
+				      "no name was given this address");
+	}
+	err = decide(fd, type, &route);
+	if (err < 0)
+		return err;
+	*ret = route;
+	return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: ISC */
+/* conf.h - a configuration file while it is parsed. */
+#ifndef SOCKSIFY_CONF_H
+#define SOCKSIFY_CONF_H
+
+#include "policy.h"
+
+#define CONF_SETTINGS 5 /* statements that may come once */
+
+struct word {
+	const char *text;
+	size_t len;
+	int column;		/* in octets, from 1 */
+};
+
+/* A `via` whose proxy may be defined further down. */
+struct via_name {
+	int first_rule, rule_count;
+	int line, column;
+	char name[64];
+};
+
+struct conf {
+	struct config *config;
+	const char *name, *home;
+	char *error;
+	const char *line_start, *at, *line_end;
+	int line;
+	int set_on_line[CONF_SETTINGS];
+	struct via_name *vias;
+	int via_count;
+};
+
+/* The next word of the line; false at its end or before a comment. */
+bool conf_word(struct conf *conf, struct word *ret);
+
+/* Fail with "FILE:LINE:COLUMN: " in front. */
+int conf_fail(const struct conf *conf, int column, int err,
+	      const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* The column just after the last word: where something is missing. */
+int conf_end_column(const struct conf *conf);
+
+/* Letters, digits, '-', '_' and '.', at most 63: fails otherwise. */
+MUST_CHECK int conf_check_name(const struct conf *conf, const struct word *word);
+
+/* proxy NAME URL [user U] [password P] [password-file PATH] */
+MUST_CHECK int conf_proxy(struct conf *conf, const struct word *keyword);
+
+/* direct P..., block [tcp|udp] P..., via NAME P... */
+MUST_CHECK int conf_direct(struct conf *conf, const struct word *keyword);
+MUST_CHECK int conf_block(struct conf *conf, const struct word *keyword);
+MUST_CHECK int conf_via(struct conf *conf, const struct word *keyword);
+
+/* After the last line: find the proxies that `via` named. */
+MUST_CHECK int conf_resolve_vias(struct conf *conf);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: ISC */
+/* init.c - the library's start: settings from the environment, once. */
+#include "preload.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <errno.h>
+
+#include "real.h"
+#include "socksify/fdtab.h"
+#include "socksify/log.h"
+#include "socksify/namepool.h"
+#include "socksify/route.h"
+#include "socksify/sys.h"
+#include "socksify/tunnel.h"
+
+enum stage { STAGE_NEW, STAGE_BUSY, STAGE_DONE };
+
+static _Atomic int settings_stage, names_stage;
+static char config_error[CONFIG_ERROR_SIZE];
+static char pool_dir[256];
+
+/* Run @fn once; other threads wait until it is done. */
+static void once(_Atomic int *stage, void (*fn)(void))
+{
+	int now = atomic_load_explicit(stage, memory_order_acquire);
+
+	if (now == STAGE_DONE)
+		return;
+	now = STAGE_NEW;
+	if (atomic_compare_exchange_strong(stage, &now, STAGE_BUSY)) {
+		int saved = errno;
+
+		fn();
+		errno = saved;
+		atomic_store_explicit(stage, STAGE_DONE, memory_order_release);
+		return;
+	}
+	while (atomic_load_explicit(stage, memory_order_acquire) != STAGE_DONE)
+		sched_yield();
+}
+
+static void in_fork_child(void)
+{
+	fdtab_set_owner(sys_getpid());
+}
+
+/* Programs may clear their environment (nginx does): keep what is needed later. */
+static void note_pool_dir(void)
+{
+	const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
+
+	if (runtime != NULL && runtime[0] == '/')
+		snprintf(pool_dir, sizeof(pool_dir), "%s/socksify", runtime);
+}
+
+static void read_settings(void)
+{
+	struct config *config = NULL;
+	int err;
+
+	fdtab_set_owner(sys_getpid());
+	pthread_atfork(NULL, NULL, in_fork_child);
+	err = config_load(secure_getenv, &config, config_error);
+	if (err < 0) {
+		log_setup(NULL, secure_getenv("SOCKSIFY_QUIET") == NULL ? LOG_LEVEL_ERROR : -1);
+		route_setup(NULL, config_error);
+		return;
+	}
+	note_pool_dir();
+	log_setup(config->log_path, config->quiet ? -1 : config->verbose);
+	tunnel_set_proxy_address(secure_getenv("SOCKSIFY_PROXY_ADDRESS"));
+	route_setup(config, NULL);
+}
+
+static void open_names(void)
+{
+	if (pool_dir[0] == '\0')
+		snprintf(pool_dir, sizeof(pool_dir), "/tmp/socksify-%u", (unsigned)geteuid());
+	if (namepool_open(pool_dir) < 0)
+		log_line(LOG_LEVEL_CONNECTION, "no memory for the name pool", NULL);
+}
+
+void preload_ready(void)
+{
+	once(&settings_stage, read_settings);
+}
+
+void preload_ready_names(void)
+{
+	preload_ready();
+	once(&names_stage, open_names);
+}
+
+/* dlsym(3) is not async-signal-safe: look everything up before a handler can need it. */
+__attribute__((constructor)) static void start(void)
+{
+	int saved = errno;
+
+	real_resolve_all();
+	preload_ready();
+	errno = saved;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/* real.c - the functions behind ours: libc's, or those of the next preloaded library. */
+#include "real.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+
+#define REAL_NAME(name) #name,
+static const char *const names[REAL_COUNT] = { REAL_SYMBOLS(REAL_NAME) };
+
+static _Atomic(void *) slots[REAL_COUNT];
+
+void *real_symbol(enum real_id id)
+{
+	void *fn = atomic_load_explicit(&slots[id], memory_order_relaxed);
+
+	if (fn == NULL) {
+		fn = dlsym(RTLD_NEXT, names[id]);
+		atomic_store_explicit(&slots[id], fn, memory_order_relaxed);
+	}
+	return fn;
+}
+
+void real_resolve_all(void)
+{
+	for (int id = 0; id < REAL_COUNT; id++)
+		(void)real_symbol((enum real_id)id);
+}
+
+int libc_result(int result)
+{
+	if (result >= 0)
+		return result;
+	errno = -result;
+	return -1;
+}

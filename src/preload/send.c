@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: ISC */
+/* send.c - the calls that send to an address: sendto(2), sendmsg(2), sendmmsg(2). */
+#include <errno.h>
+
+#include "preload.h"
+#include "real.h"
+#include "socksify/tunnel.h"
+
+/* What to do with a send that names an address. */
+enum send_how { SEND_AS_IS, SEND_CONNECTED };
+
+/*
+ * Returns SEND_AS_IS; SEND_CONNECTED when MSG_FASTOPEN made the connection,
+ * so that what is left is a plain send; or a negative errno.
+ */
+static int prepare(int fd, const struct sockaddr *addr, socklen_t len, int flags)
+{
+	struct route route;
+	int err;
+
+	preload_ready_names();
+	err = route_for_socket(fd, addr, len, &route);
+	if (err < 0)
+		return err;
+	switch (route.verdict) {
+	case ROUTE_DIRECT:
+		return SEND_AS_IS;
+	case ROUTE_BLOCK:
+		return -ECONNREFUSED;
+	case ROUTE_PROXY:
+		break;
+	}
+	/* On a stream an address without MSG_FASTOPEN goes nowhere: the kernel's business. */
+	if ((flags & MSG_FASTOPEN) == 0)
+		return SEND_AS_IS;
+	err = tunnel_connect(fd, &route, addr, len);
+	return err < 0 ? err : SEND_CONNECTED;
+}
+
+/* sendto(2) */
+EXPORT ssize_t sendto(int fd, const void *bytes, size_t n, int flags,
+		      const struct sockaddr *addr, socklen_t len)
+{
+	int how = SEND_AS_IS;
+
+	if (addr != NULL)
+		how = prepare(fd, addr, len, flags);
+	if (how < 0)
+		return libc_result(how);
+	if (how == SEND_CONNECTED)
+		return REAL(sendto)(fd, bytes, n, flags & ~MSG_FASTOPEN, NULL, 0);
+	return REAL(sendto)(fd, bytes, n, flags, addr, len);
+}
+
+/* sendmsg(2) */
+EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct msghdr plain;
+	int how = SEND_AS_IS;
+
+	if (msg != NULL && msg->msg_name != NULL)
+		how = prepare(fd, msg->msg_name, msg->msg_namelen, flags);
+	if (how < 0)
+		return libc_result(how);
+	if (how == SEND_AS_IS)
+		return REAL(sendmsg)(fd, msg, flags);
+	plain = *msg;
+	plain.msg_name = NULL;
+	plain.msg_namelen = 0;
+	return REAL(sendmsg)(fd, &plain, flags & ~MSG_FASTOPEN);
+}
+
+/*
+ * sendmmsg(2).  With addresses the messages go one by one, since each may have
+ * another verdict; as in the kernel an error counts only for the first one.
+ */
+EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+	bool has_name = false;
+	unsigned sent;
+
+	for (unsigned i = 0; msgs != NULL && i < count; i++)
+		has_name = has_name || msgs[i].msg_hdr.msg_name != NULL;
+	if (!has_name)
+		return REAL(sendmmsg)(fd, msgs, count, flags);
+	for (sent = 0; sent < count; sent++) {
+		ssize_t n = sendmsg(fd, &msgs[sent].msg_hdr, flags);
+
+		if (n < 0)
+			break;
+		msgs[sent].msg_len = (unsigned)n;
+	}
+	return sent > 0 ? (int)sent : -1;
+}

@@ -34,7 +34,7 @@ install_packages() {
 apt_get() {
 	command=$1
 	shift
-	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get "$command" -y --no-install-recommends "$@" </dev/null
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$command" -y --no-install-recommends "$@" </dev/null
 }
 
 # quietly COMMAND...: its output only when it fails

@@ -30,7 +30,6 @@ MUST_CHECK int sys_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ms);
 /* CLOCK_MONOTONIC in milliseconds; cannot fail. */
 int64_t sys_now_ms(void);
 int sys_getpid(void);
-MUST_CHECK int sys_getfl(int fd);
 
 MUST_CHECK int sys_open(const char *path, int flags, mode_t mode);
 MUST_CHECK ssize_t sys_read(int fd, void *bytes, size_t size);

@@ -70,11 +70,26 @@ static int socket_int(int fd, int name)
 	return err < 0 ? err : value;
 }
 
-static bool is_tcp(int fd, int type)
-{
-	int protocol = type == SOCK_STREAM ? socket_int(fd, SO_PROTOCOL) : -1;
+/* What a socket speaks, as far as the rules care; 0 for no Internet socket. */
+enum speech { SPEAKS_NOTHING, SPEAKS_TCP, SPEAKS_DATAGRAMS, SPEAKS_OTHER };
 
-	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+/*
+ * A raw socket may have IPPROTO_TCP too, so the type comes first; a stream of
+ * another family is told by its protocol (0 for AF_UNIX and AF_VSOCK).
+ */
+static enum speech speech_of(int fd)
+{
+	int type = socket_int(fd, SO_TYPE), protocol, domain;
+
+	if (type < 0)
+		return SPEAKS_NOTHING;
+	protocol = socket_int(fd, SO_PROTOCOL);
+	if (type == SOCK_STREAM && (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP))
+		return SPEAKS_TCP;
+	domain = socket_int(fd, SO_DOMAIN);
+	if (domain != AF_INET && domain != AF_INET6)
+		return SPEAKS_NOTHING;
+	return type == SOCK_DGRAM ? SPEAKS_DATAGRAMS : SPEAKS_OTHER;
 }
 
 /*
@@ -87,11 +102,11 @@ static bool is_hidden_query(const struct target *t, const struct decision *d)
 	       d->action == RULE_DIRECT && d->rule == NULL && target_is_loopback(t);
 }
 
-static int decide(int fd, int type, struct route *route)
+static int decide(enum speech speech, struct route *route)
 {
 	const struct target *t = &route->target;
-	bool tcp = is_tcp(fd, type);
-	struct decision d = config_decide(config, t, tcp ? PROTO_TCP : PROTO_UDP);
+	struct decision d = config_decide(config, t,
+					  speech == SPEAKS_TCP ? PROTO_TCP : PROTO_UDP);
 
 	route->why = d.why;
 	route->proxy = d.proxy;
@@ -111,13 +126,9 @@ static int decide(int fd, int type, struct route *route)
 	case RULE_VIA:
 		break;
 	}
-	if (!tcp && type == SOCK_DGRAM && config->udp == UDP_DIRECT && t->kind != TARGET_NAME) {
-		route->verdict = ROUTE_DIRECT;
-		return 0;
-	}
-	if (!tcp && type == SOCK_DGRAM)
+	if (speech == SPEAKS_DATAGRAMS)
 		return refuse(t, -ENETUNREACH, "datagrams are not proxied yet");
-	if (!tcp)
+	if (speech != SPEAKS_TCP)
 		return refuse(t, -EPERM, "only TCP can be proxied");
 	route->verdict = ROUTE_PROXY;
 	return 0;
@@ -128,7 +139,8 @@ int route_for_socket(int fd, const struct sockaddr *addr, socklen_t len,
 {
 	struct route route = { .verdict = ROUTE_DIRECT };
 	sa_family_t family;
-	int type, domain, err;
+	enum speech speech;
+	int err;
 
 	*ret = route;
 	if (addr == NULL || len < sizeof(family))
@@ -139,9 +151,8 @@ int route_for_socket(int fd, const struct sockaddr *addr, socklen_t len,
 		       is_resolver_socket(addr, len) ? -ENOENT : 0;
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
-	domain = socket_int(fd, SO_DOMAIN);
-	type = socket_int(fd, SO_TYPE);
-	if (type < 0 || (domain != AF_INET && domain != AF_INET6))
+	speech = speech_of(fd);
+	if (speech == SPEAKS_NOTHING)
 		return 0;
 	if (target_from_sockaddr(addr, len, &route.target) < 0)
 		return 0;
@@ -155,7 +166,7 @@ int route_for_socket(int fd, const struct sockaddr *addr, socklen_t len,
 			return refuse(&route.target, -EHOSTUNREACH,
 				      "no name was given this address");
 	}
-	err = decide(fd, type, &route);
+	err = decide(speech, &route);
 	if (err < 0)
 		return err;
 	*ret = route;

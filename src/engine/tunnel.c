@@ -130,17 +130,14 @@ static bool is_hidden_v6only(int fd, int family)
 }
 
 /* Connect to the proxy's addresses in turn. */
-static int connect_proxy(int fd, const struct proxy *proxy, int64_t deadline, int64_t own_timeout)
+static int connect_proxy(int fd, int family, const struct proxy *proxy,
+			 int64_t deadline, int64_t own_timeout)
 {
 	struct target addresses[PROXY_ADDRESS_MAX];
-	int count = proxy_addresses(proxy, addresses), err = -EHOSTUNREACH, family = 0;
-	socklen_t len = sizeof(family);
+	int count = proxy_addresses(proxy, addresses), err = -EHOSTUNREACH;
 
 	if (count < 0)
 		return count;
-	err = sys_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
-	if (err < 0)
-		return err;
 	for (int i = 0; i < count; i++) {
 		union sockaddr_any to;
 		int n = target_to_sockaddr(&addresses[i], family, &to), off = 0;
@@ -162,17 +159,27 @@ static int connect_proxy(int fd, const struct proxy *proxy, int64_t deadline, in
 	return err;
 }
 
-/* Move bytes as the handshake asks until it is done. */
+/*
+ * Move bytes as the handshake asks until it is done.  An answer takes a round
+ * trip, so after a send it is waited for before it is read.
+ */
 static int run_handshake(int fd, struct socks5 *s, int64_t deadline)
 {
+	enum socks5_io last = SOCKS5_RECV;
+
 	for (;;) {
 		struct span span;
 		enum socks5_io io = socks5_want(s, &span);
 		ssize_t n;
-		int err;
+		int err = 0;
 
 		if (io == SOCKS5_DONE)
 			return 0;
+		if (io == SOCKS5_RECV && last == SOCKS5_SEND)
+			err = wait_for(fd, POLLIN, deadline);
+		last = io;
+		if (err < 0)
+			return err;
 		if (io == SOCKS5_SEND)
 			n = sys_send(fd, span.data, span.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		else
@@ -261,7 +268,8 @@ int tunnel_connect(int fd, const struct route *route,
 		allowed = own_timeout;
 	deadline = sys_now_ms() + allowed;
 	socks5_start(&s, SOCKS5_CONNECT, &route->target, proxy->has_login ? &proxy->login : NULL);
-	err = connect_proxy(fd, proxy, deadline, own_timeout);
+	/* An address of the other family than the socket's is the kernel's to refuse. */
+	err = connect_proxy(fd, addr->sa_family, proxy, deadline, own_timeout);
 	if (err == -EISCONN || err == -EALREADY)
 		return err;
 	if (err == 0)

@@ -18,7 +18,7 @@ EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
 	struct route route;
 	int err;
 
-	preload_ready_names();
+	preload_ready_network();
 	err = route_for_socket(fd, addr, len, &route);
 	if (err < 0)
 		return libc_result(err); /* cannot tell: refuse, never leak */

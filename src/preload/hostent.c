@@ -84,7 +84,7 @@ static enum resolve_how resolve_hostent(const char *name, int family, struct tar
 {
 	struct in6_addr any;
 
-	preload_ready_names();
+	preload_ready_network();
 	if (inet_aton(name, (struct in_addr *)(void *)&any) != 0 ||
 	    inet_pton(AF_INET6, name, &any) == 1)
 		return RESOLVE_LIBC; /* numeric */
@@ -164,7 +164,7 @@ static enum resolve_how resolve_bytes(const void *addr, socklen_t len, int famil
 	void *to = family == AF_INET6 ? (void *)&any.in6.sin6_addr : (void *)&any.in.sin_addr;
 	size_t want = family == AF_INET6 ? 16 : 4;
 
-	preload_ready_names();
+	preload_ready_network();
 	if ((family != AF_INET && family != AF_INET6) || len != want)
 		return RESOLVE_LIBC;
 	any.sa.sa_family = (sa_family_t)family;

@@ -19,7 +19,7 @@
 
 enum stage { STAGE_NEW, STAGE_BUSY, STAGE_DONE };
 
-static _Atomic int settings_stage, names_stage;
+static _Atomic int settings_stage, network_stage;
 static char config_error[CONFIG_ERROR_SIZE];
 static char pool_dir[256];
 
@@ -62,8 +62,6 @@ static void read_settings(void)
 	struct config *config = NULL;
 	int err;
 
-	fdtab_set_owner(sys_getpid());
-	pthread_atfork(NULL, NULL, in_fork_child);
 	err = config_load(secure_getenv, &config, config_error);
 	if (err < 0) {
 		log_setup(NULL, secure_getenv("SOCKSIFY_QUIET") == NULL ? LOG_LEVEL_ERROR : -1);
@@ -71,13 +69,17 @@ static void read_settings(void)
 		return;
 	}
 	note_pool_dir();
-	log_setup(config->log_path, config->quiet ? -1 : config->verbose);
+	/* With a configuration there are no errors of our own to tell: those are errnos. */
+	log_setup(config->log_path, config->quiet || config->verbose == 0 ? -1 : config->verbose);
 	tunnel_set_proxy_address(secure_getenv("SOCKSIFY_PROXY_ADDRESS"));
 	route_setup(config, NULL);
 }
 
-static void open_names(void)
+/* What only programs with network pay for. */
+static void prepare_network(void)
 {
+	fdtab_set_owner(sys_getpid());
+	pthread_atfork(NULL, NULL, in_fork_child);
 	if (pool_dir[0] == '\0')
 		snprintf(pool_dir, sizeof(pool_dir), "/tmp/socksify-%u", (unsigned)geteuid());
 	if (namepool_open(pool_dir) < 0)
@@ -89,10 +91,10 @@ void preload_ready(void)
 	once(&settings_stage, read_settings);
 }
 
-void preload_ready_names(void)
+void preload_ready_network(void)
 {
 	preload_ready();
-	once(&names_stage, open_names);
+	once(&network_stage, prepare_network);
 }
 
 /* dlsym(3) is not async-signal-safe: look everything up before a handler can need it. */

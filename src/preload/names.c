@@ -77,7 +77,7 @@ EXPORT int getaddrinfo(const char *restrict node, const char *restrict service,
 
 	if (node == NULL)
 		return REAL(getaddrinfo)(node, service, hints, ret);
-	preload_ready_names();
+	preload_ready_network();
 	if (hints != NULL)
 		asked = *hints;
 	/* libc itself knows best what is numeric: "1.2", "0x7f.1", "fe80::1%eth0". */
@@ -106,7 +106,7 @@ EXPORT int getnameinfo(const struct sockaddr *restrict addr, socklen_t len,
 	if ((flags & NI_NUMERICHOST) != 0 || host == NULL || host_size == 0 ||
 	    target_from_sockaddr(addr, len, &address) < 0)
 		return REAL(getnameinfo)(addr, len, host, host_size, serv, serv_size, flags);
-	preload_ready_names();
+	preload_ready_network();
 	how = resolve_address(&address, &name);
 	if (how == RESOLVE_LIBC)
 		return REAL(getnameinfo)(addr, len, host, host_size, serv, serv_size, flags);

@@ -10,7 +10,7 @@
  */
 void preload_ready(void);
 
-/* The same and the name pool, which programs without network never open. */
-void preload_ready_names(void);
+/* The same and what only programs with network pay for: the name pool, fork(2) handlers. */
+void preload_ready_network(void);
 
 #endif

@@ -18,7 +18,7 @@ static int prepare(int fd, const struct sockaddr *addr, socklen_t len, int flags
 	struct route route;
 	int err;
 
-	preload_ready_names();
+	preload_ready_network();
 	err = route_for_socket(fd, addr, len, &route);
 	if (err < 0)
 		return err;

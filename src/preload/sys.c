@@ -70,11 +70,6 @@ int sys_getpid(void)
 	return (int)raw(SYS_getpid, 0, 0, 0, 0, 0, 0);
 }
 
-int sys_getfl(int fd)
-{
-	return (int)raw(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
-}
-
 int sys_open(const char *path, int flags, mode_t mode)
 {
 	return (int)raw(SYS_openat, AT_FDCWD, ARG(path), flags, (long)mode, 0, 0);

@@ -135,12 +135,6 @@ int sys_getpid(void)
 	return 1;
 }
 
-int sys_getfl(int fd)
-{
-	(void)fd;
-	return 0;
-}
-
 int sys_open(const char *path, int flags, mode_t mode)
 {
 	(void)path;

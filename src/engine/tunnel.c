@@ -66,15 +66,6 @@ static int wait_for(int fd, short events, int64_t deadline)
 	}
 }
 
-static int socket_error(int fd)
-{
-	int value = 0, err;
-	socklen_t len = sizeof(value);
-
-	err = sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &value, &len);
-	return err < 0 ? err : -value;
-}
-
 /* SO_SNDTIMEO in milliseconds, 0 for none. */
 static int64_t send_timeout(int fd)
 {
@@ -114,8 +105,9 @@ static int connect_leg(int fd, const union sockaddr_any *to, socklen_t len,
 		if (err == -EINTR && sys_has_interrupting_handler())
 			return err;
 		err = wait_for(fd, POLLOUT, deadline);
+		/* Asked again the kernel tells the result, and calls the next one EISCONN. */
 		if (err == 0)
-			err = socket_error(fd);
+			err = sys_connect(fd, to, len);
 	}
 	return err < 0 ? err : restored;
 }

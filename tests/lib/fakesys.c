@@ -33,6 +33,7 @@ int sys_connect(int fd, const void *addr, socklen_t len)
 		return 0;
 	}
 	err = fault();
+	fakesys.connects++;
 	fakesys.connected = err == 0 || err == -EINTR || err == -EINPROGRESS;
 	return err;
 }

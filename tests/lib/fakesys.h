@@ -22,6 +22,7 @@ struct fakesys {
 	int64_t now_ms;
 	size_t reply_pos;
 	bool connected;
+	int connects;		/* calls with a peer */
 	int64_t send_timeout_us;
 	uint8_t sent[2048];
 	size_t sent_len;

@@ -152,6 +152,7 @@ static void connections(const struct sockaddr_in *to, const struct sockaddr_in *
 		line("poll", poll(&p, 1, 5000));
 		printf("  writable %d\n", p.revents == POLLOUT);
 		describe("non-blocking", fd);
+		talk("talk", fd);
 	}
 	line("by syscall()", syscall(SYS_connect, fd = socket(AF_INET, SOCK_STREAM, 0), to,
 				     sizeof(*to)));

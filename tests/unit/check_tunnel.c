@@ -113,8 +113,19 @@ START_TEST(a_handler_without_restart_interrupts)
 	begin(GRANTED, 2);
 	fakesys.interrupts = true;
 	fakesys.fail_with = -EINTR;
-	fakesys.fail_at = 4; /* connect */
+	fakesys.fail_at = 3; /* connect */
 	ck_assert_int_eq(go(), -EINTR);
+}
+END_TEST
+
+/* Else the program's next connect(2) would be 0 instead of EISCONN, and begin a second handshake. */
+START_TEST(a_connect_in_progress_is_asked_for_its_result)
+{
+	begin(GRANTED, sizeof(GRANTED) - 1);
+	fakesys.fail_with = -EINPROGRESS;
+	fakesys.fail_at = 3;
+	ck_assert_int_eq(go(), 0);
+	ck_assert_int_eq(fakesys.connects, 2);
 }
 END_TEST
 
@@ -146,6 +157,7 @@ int main(void)
 	tcase_add_loop_test(t, an_early_end_is_a_refusal, 0, (int)sizeof(GRANTED) - 1);
 	tcase_add_test(t, the_programs_send_timeout_counts_and_stays);
 	tcase_add_test(t, a_handler_without_restart_interrupts);
+	tcase_add_test(t, a_connect_in_progress_is_asked_for_its_result);
 	tcase_add_test(t, a_proxy_given_by_name_is_resolved);
 	suite_add_tcase(suite, t);
 	srunner_run_all(r, CK_NORMAL);

@@ -26,15 +26,14 @@ const struct config *route_config(void);
 
 /*
  * route_for_socket - decide for @fd and an address given to connect(2) or sendto(2).
- * Anything but an Internet address on an Internet socket is ROUTE_DIRECT: the
- * kernel answers bad fds and addresses better than we could.
+ * Anything but an Internet address on an Internet socket, and a NULL or too
+ * short @addr, is ROUTE_DIRECT: the kernel answers bad fds and addresses better than we could.
  * Returns 0, or a negative errno with which the call must fail:
  *   -ENETDOWN      no usable configuration
  *   -EHOSTUNREACH  an address of the name pool that stands for no name
  *   -ENETUNREACH   datagrams to a proxied target, which are not built yet
  *   -EPERM         raw and other sockets to a proxied target
  *   -ENOENT        a local resolver's socket (nscd, systemd-resolved, avahi)
- *   -EFAULT        @addr is NULL
  * Async-signal-safe.
  */
 MUST_CHECK int route_for_socket(int fd, const struct sockaddr *addr,

@@ -163,15 +163,16 @@ static int run_handshake(int fd, struct socks5 *s, int64_t deadline)
 		struct span span;
 		enum socks5_io io = socks5_want(s, &span);
 		ssize_t n;
-		int err = 0;
+		int err;
 
 		if (io == SOCKS5_DONE)
 			return 0;
-		if (io == SOCKS5_RECV && last == SOCKS5_SEND)
+		if (io == SOCKS5_RECV && last == SOCKS5_SEND) {
 			err = wait_for(fd, POLLIN, deadline);
+			if (err < 0)
+				return err;
+		}
 		last = io;
-		if (err < 0)
-			return err;
 		if (io == SOCKS5_SEND)
 			n = sys_send(fd, span.data, span.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		else

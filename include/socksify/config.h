@@ -13,11 +13,20 @@ enum rule_proto { PROTO_ANY, PROTO_TCP, PROTO_UDP };
 enum dns_mode { DNS_REMOTE, DNS_LOCAL };
 enum udp_mode { UDP_PROXY, UDP_BLOCK, UDP_DIRECT };
 
+/* How the messages of a handshake travel; what servers make of it: socksify.conf(5). */
+enum handshake_mode {
+	HANDSHAKE_STANDARD,	/* each waits for the answer to the one before (RFC 1928 section 3) */
+	HANDSHAKE_PIPELINED,	/* greeting, login and request in one segment */
+	HANDSHAKE_OPTIMISTIC,	/* the same, and connect(2) does not wait for the answer */
+};
+
 struct proxy {
 	char name[64];			/* as the configuration calls it; "" if it came from a URL */
 	struct target address;		/* port is never 0 */
 	bool has_login;
 	struct socks5_login login;	/* valid if has_login */
+	enum handshake_mode handshake;
+	bool fastopen;			/* TCP fast open towards the proxy (RFC 7413) */
 };
 
 enum pattern_kind { PATTERN_ALL, PATTERN_NET, PATTERN_NAME, PATTERN_DOMAIN };

@@ -175,6 +175,27 @@ static const char *udp_word(enum udp_mode mode)
 	return "";
 }
 
+static const char *handshake_word(enum handshake_mode mode)
+{
+	switch (mode) {
+	case HANDSHAKE_STANDARD:
+		return "standard";
+	case HANDSHAKE_PIPELINED:
+		return "pipelined";
+	case HANDSHAKE_OPTIMISTIC:
+		return "optimistic";
+	}
+	return "";
+}
+
+static void print_proxy(const struct proxy *p)
+{
+	printf("proxy %s ", proxy_name(p));
+	print_url(p);
+	printf(" handshake %s fastopen %s\n", handshake_word(p->handshake),
+	       p->fastopen ? "yes" : "no");
+}
+
 /* What was printed has arrived: 0, or EXIT_OURS after a message. */
 static int finish_output(void)
 {
@@ -189,11 +210,8 @@ static int print_config(const struct config *c)
 {
 	if (c->origin != NULL)
 		printf("# the proxy comes from %s\n", c->origin);
-	for (int i = 0; i < c->proxy_count; i++) {
-		printf("proxy %s ", proxy_name(&c->proxies[i]));
-		print_url(&c->proxies[i]);
-		putchar('\n');
-	}
+	for (int i = 0; i < c->proxy_count; i++)
+		print_proxy(&c->proxies[i]);
 	for (int i = 0; i < c->rule_count; i++) {
 		print_rule(c, &c->rules[i]);
 		if (c->rules[i].source != NULL)

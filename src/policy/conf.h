@@ -44,7 +44,7 @@ int conf_end_column(const struct conf *conf);
 /* Letters, digits, '-', '_' and '.', at most 63: fails otherwise. */
 MUST_CHECK int conf_check_name(const struct conf *conf, const struct word *word);
 
-/* proxy NAME URL [user U] [password P] [password-file PATH] */
+/* proxy NAME URL [user U] [password P] [password-file PATH] [handshake MODE] [fastopen yes|no] */
 MUST_CHECK int conf_proxy(struct conf *conf, const struct word *keyword);
 
 /* direct P..., block [tcp|udp] P..., via NAME P... */

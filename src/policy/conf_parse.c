@@ -170,6 +170,14 @@ static int parse_unbuilt(struct conf *conf, const struct word *keyword)
 			 shown_word(keyword->text, keyword->len).text);
 }
 
+/* A word of a proxy that was taken for a statement. */
+static int parse_proxy_word(struct conf *conf, const struct word *keyword)
+{
+	return conf_fail(conf, keyword->column, -EINVAL,
+			 "'%s' does not begin a line: write it after the URL of a proxy",
+			 shown_word(keyword->text, keyword->len).text);
+}
+
 static const struct statement {
 	const char *keyword;
 	int (*parse)(struct conf *conf, const struct word *keyword);
@@ -185,8 +193,8 @@ static const struct statement {
 	{ "verbose", parse_verbose },
 	{ "chain", parse_unbuilt },
 	{ "bind", parse_unbuilt },
-	{ "handshake", parse_unbuilt },
-	{ "fastopen", parse_unbuilt },
+	{ "handshake", parse_proxy_word },
+	{ "fastopen", parse_proxy_word },
 };
 
 #define STATEMENTS ((int)(sizeof(statements) / sizeof(statements[0])))

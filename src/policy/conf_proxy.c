@@ -4,18 +4,25 @@
 
 #include <stdlib.h>
 
-struct login_words {
-	struct word user, password, file;	/* text NULL: not given */
+/* What follows the URL; text NULL: not given */
+struct proxy_words {
+	struct word user, password, file, handshake, fastopen;
 };
 
 static int read_option(struct conf *conf, const struct word *option,
-		       struct login_words *words)
+		       struct proxy_words *words)
 {
-	static const char *const names[] = { "user", "password", "password-file" };
-	struct word *const places[] = { &words->user, &words->password, &words->file };
+	static const char *const names[] = {
+		"user", "password", "password-file", "handshake", "fastopen",
+	};
+	struct word *const places[] = {
+		&words->user, &words->password, &words->file,
+		&words->handshake, &words->fastopen,
+	};
+	const int count = sizeof(names) / sizeof(names[0]);
 	const char *near;
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < count; i++) {
 		if (!word_is(option->text, option->len, names[i]))
 			continue;
 		if (places[i]->text != NULL)
@@ -26,13 +33,14 @@ static int read_option(struct conf *conf, const struct word *option,
 					 "something is missing after '%s'", names[i]);
 		return 0;
 	}
-	near = nearest_word(option->text, option->len, string_at, names, 3);
+	near = nearest_word(option->text, option->len, string_at, names, count);
 	if (near != NULL)
 		return conf_fail(conf, option->column, -EINVAL,
 				 "unknown word after the proxy URL: did you mean '%s'?",
 				 near);
 	return conf_fail(conf, option->column, -EINVAL,
-			 "unknown word after the proxy URL: use user, password or password-file");
+			 "unknown word after the proxy URL: use user, password, password-file, "
+			 "handshake or fastopen");
 }
 
 static int set_login(struct conf *conf, const struct word *user,
@@ -85,7 +93,7 @@ static int read_password_file(struct conf *conf, const struct word *user,
 	return err;
 }
 
-static int apply_login(struct conf *conf, const struct login_words *words,
+static int apply_login(struct conf *conf, const struct proxy_words *words,
 		       struct proxy *proxy)
 {
 	const struct word *pass = words->password.text != NULL ?
@@ -108,6 +116,24 @@ static int apply_login(struct conf *conf, const struct login_words *words,
 	if (words->file.text != NULL)
 		return read_password_file(conf, &words->user, &words->file, proxy);
 	return set_login(conf, &words->user, pass, pass->text, pass->len, proxy);
+}
+
+static int apply_modes(struct conf *conf, const struct proxy_words *words,
+		       struct proxy *proxy)
+{
+	const struct word *word = &words->handshake;
+	char phrase[CONFIG_ERROR_SIZE];
+	int err = 0;
+
+	if (word->text != NULL)
+		err = handshake_parse(word->text, word->len, &proxy->handshake,
+				      phrase);
+	if (err == 0 && words->fastopen.text != NULL) {
+		word = &words->fastopen;
+		err = fastopen_parse(word->text, word->len, &proxy->fastopen,
+				     phrase);
+	}
+	return err < 0 ? conf_fail(conf, word->column, err, "%s", phrase) : 0;
 }
 
 static int read_url(struct conf *conf, const struct word *url,
@@ -147,7 +173,7 @@ static int read_name(struct conf *conf, struct word *ret)
 
 static int read_proxy(struct conf *conf, struct proxy *proxy)
 {
-	struct login_words words = { .user.text = NULL };
+	struct proxy_words words = { .user.text = NULL };
 	struct word name, url, option;
 	int err = read_name(conf, &name);
 
@@ -162,7 +188,8 @@ static int read_proxy(struct conf *conf, struct proxy *proxy)
 	if (err < 0)
 		return err;
 	memcpy(proxy->name, name.text, name.len);
-	return apply_login(conf, &words, proxy);
+	err = apply_modes(conf, &words, proxy);
+	return err < 0 ? err : apply_login(conf, &words, proxy);
 }
 
 int conf_proxy(struct conf *conf, const struct word *keyword)

@@ -10,6 +10,8 @@ struct sources {
 	struct config *config;
 	char *error;
 	char *path;		/* the file that was read, or where one could be written */
+	enum handshake_mode handshake;	/* of a proxy that comes as a URL */
+	bool fastopen;			/* the same */
 };
 
 /* An empty variable counts as none. */
@@ -37,6 +39,8 @@ static int add_url(struct sources *s, const char *name, const char *url,
 				user != NULL ? strlen(user) : 0,
 				pass != NULL ? pass : "",
 				pass != NULL ? strlen(pass) : 0, phrase);
+	proxy.handshake = s->handshake;
+	proxy.fastopen = s->fastopen;
 	if (err < 0)
 		fail(s->error, err, "%s: %s", name, phrase);
 	else if (config_add_proxy(s->config, &proxy) < 0)
@@ -45,6 +49,44 @@ static int add_url(struct sources *s, const char *name, const char *url,
 		s->config->origin = name;
 	explicit_bzero(&proxy, sizeof(proxy));
 	return err;
+}
+
+/* How to speak to a proxy that comes as a URL: one of a file has its own words. */
+static int read_proxy_modes(struct sources *s)
+{
+	const char *handshake = variable(s, "SOCKSIFY_HANDSHAKE");
+	const char *fastopen = variable(s, "SOCKSIFY_FASTOPEN");
+	char phrase[CONFIG_ERROR_SIZE];
+	int err = 0;
+
+	if (handshake != NULL)
+		err = handshake_parse(handshake, strlen(handshake),
+				      &s->handshake, phrase);
+	if (err < 0)
+		return fail(s->error, err, "SOCKSIFY_HANDSHAKE: %s", phrase);
+	if (fastopen != NULL)
+		err = fastopen_parse(fastopen, strlen(fastopen), &s->fastopen,
+				     phrase);
+	if (err < 0)
+		return fail(s->error, err, "SOCKSIFY_FASTOPEN: %s", phrase);
+	return 0;
+}
+
+/* They hold for no proxy of a file: say so rather than ignore them. */
+static void warn_unused_modes(const struct sources *s)
+{
+	const struct config *c = s->config;
+
+	if (c->proxy_count == 0 || c->proxies[0].name[0] == '\0')
+		return;
+	if (s->handshake != HANDSHAKE_STANDARD)
+		config_warn(s->config,
+			    "SOCKSIFY_HANDSHAKE is not for the proxies of %.300s: "
+			    "write handshake after the URL there", c->origin);
+	if (s->fastopen)
+		config_warn(s->config,
+			    "SOCKSIFY_FASTOPEN is not for the proxies of %.300s: "
+			    "write fastopen after the URL there", c->origin);
 }
 
 /* One line of SOCKSIFY_DIRECT; a word tcp or udp counts up to the next such word. */
@@ -294,14 +336,18 @@ static bool needs_proxy(const struct config *c)
 static int read_sources(struct sources *s)
 {
 	const char *url = variable(s, "SOCKSIFY_PROXY");
-	int err = url != NULL ? add_url(s, "SOCKSIFY_PROXY", url, NULL, NULL) : 0;
+	int err = read_proxy_modes(s);
 
+	if (err == 0 && url != NULL)
+		err = add_url(s, "SOCKSIFY_PROXY", url, NULL, NULL);
 	if (err == 0)
 		err = add_direct(s);
 	if (err == 0)
 		err = read_files(s);
 	if (err == 0)
 		err = read_settings(s);
+	if (err == 0)
+		warn_unused_modes(s);
 	if (err < 0 || s->config->proxy_count > 0 || !needs_proxy(s->config))
 		return err;
 	err = read_common_variables(s);

@@ -75,6 +75,11 @@ MUST_CHECK int udp_parse(const char *text, size_t len, enum udp_mode *ret,
 			 char error[CONFIG_ERROR_SIZE]);
 MUST_CHECK int timeout_parse(const char *text, size_t len, unsigned *ret_ms,
 			     char error[CONFIG_ERROR_SIZE]);
+MUST_CHECK int handshake_parse(const char *text, size_t len,
+			       enum handshake_mode *ret,
+			       char error[CONFIG_ERROR_SIZE]);
+MUST_CHECK int fastopen_parse(const char *text, size_t len, bool *ret,
+			      char error[CONFIG_ERROR_SIZE]);
 MUST_CHECK int verbose_parse(const char *text, size_t len, int *ret,
 			     char error[CONFIG_ERROR_SIZE]);
 

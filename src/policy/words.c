@@ -206,3 +206,30 @@ int verbose_parse(const char *text, size_t len, int *ret,
 	*ret = (int)level;
 	return 0;
 }
+
+int handshake_parse(const char *text, size_t len, enum handshake_mode *ret,
+		    char error[CONFIG_ERROR_SIZE])
+{
+	static const char *const modes[] = { "standard", "pipelined", "optimistic" };
+	static const enum handshake_mode values[] = {
+		HANDSHAKE_STANDARD, HANDSHAKE_PIPELINED, HANDSHAKE_OPTIMISTIC,
+	};
+
+	for (int i = 0; i < 3; i++)
+		if (word_is(text, len, modes[i])) {
+			*ret = values[i];
+			return 0;
+		}
+	return unknown_mode(text, len, "handshake", modes, 3, error);
+}
+
+/* No "did you mean": 'on' is nearer to 'no' than to 'yes'. */
+int fastopen_parse(const char *text, size_t len, bool *ret,
+		   char error[CONFIG_ERROR_SIZE])
+{
+	if (!word_is(text, len, "yes") && !word_is(text, len, "no"))
+		return fail(error, -EINVAL, "bad fastopen '%s': use yes or no",
+			    shown_word(text, len).text);
+	*ret = word_is(text, len, "yes");
+	return 0;
+}

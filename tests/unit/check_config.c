@@ -44,7 +44,7 @@ static const struct {
 	{ "proxy a h user u", "f:1:16: a user without a password" },
 	{ "proxy a h password secret", "f:1:20: a password without a user" },
 	{ "proxy a h usr u", "did you mean 'user'?" },
-	{ "proxy a h user u secret", "use user, password or password-file" },
+	{ "proxy a h user u secret", "use user, password, password-file, handshake or fastopen" },
 	{ "proxy a h user u user v", "second time" },
 	{ "proxy a x:y@h user u password secret", "has a login already" },
 	{ "proxy a h user u password secret password-file /x", "keep one" },
@@ -65,8 +65,19 @@ static const struct {
 	{ "log x", "not an absolute path" },
 	{ "chain x a b", "f:1:1: 'chain' is not built yet" },
 	{ "bind via a", "not built yet" },
-	{ "handshake x", "not built yet" },
-	{ "fastopen on", "not built yet" },
+	{ "handshake x", "f:1:1: 'handshake' does not begin a line: write it after the URL" },
+	{ A "fastopen yes", "f:2:1: 'fastopen' does not begin a line" },
+	{ "proxy a h handshake pipelined user u password p fastopen yes", NULL },
+	{ "proxy a h HANDSHAKE Optimistic FastOpen NO", NULL },
+	{ "proxy a h handshake", "f:1:20: something is missing after 'handshake'" },
+	{ "proxy a h fastopen # yes", "f:1:19: something is missing after 'fastopen'" },
+	{ "proxy a h handshake lazy", "f:1:21: unknown handshake mode 'lazy': use standard, pipelined or optimistic" },
+	{ "proxy a h handshake pipelind", "f:1:21: unknown handshake mode 'pipelind': did you mean 'pipelined'?" },
+	{ "proxy a h fastopen on", "f:1:20: bad fastopen 'on': use yes or no" },
+	{ "proxy a h fastopen yes fastopen no", "f:1:24: 'fastopen' a second time: keep one" },
+	{ "proxy a h handshake standard handshake standard", "f:1:30: 'handshake' a second time: keep one" },
+	{ "proxy a h hanshake standard", "f:1:11: unknown word after the proxy URL: did you mean 'handshake'?" },
+	{ "proxy a h fast-open yes", "f:1:11: unknown word after the proxy URL: did you mean 'fastopen'?" },
 	{ "direct\rh", "f:1:7: control character 0x0d" },
 };
 
@@ -116,6 +127,12 @@ static char *scripted_getenv(const char *name)
 	return NULL;
 }
 
+static void make_home(void)
+{
+	memcpy(home + sizeof(home) - sizeof("XXXXXX"), "XXXXXX", sizeof("XXXXXX"));
+	ck_assert_ptr_nonnull(mkdtemp(home));
+}
+
 static void write_file(const char *name, const char *text, mode_t mode)
 {
 	int fd;
@@ -153,6 +170,11 @@ static const struct {
 	{ { "SOCKSIFY_PROXY", "h", "SOCKSIFY_DIRECT", "udp" }, .says = "SOCKSIFY_DIRECT: a pattern is missing" },
 	{ { "SOCKSIFY_PROXY", "h", "SOCKSIFY_DIRECT", "a..b" }, .says = "SOCKSIFY_DIRECT: bad pattern" },
 	{ { "SOCKSIFY_PROXY", "h", "SOCKSIFY_TIMEOUT", "x" }, .says = "SOCKSIFY_TIMEOUT: bad timeout" },
+	{ { "SOCKSIFY_PROXY", "h", "SOCKSIFY_HANDSHAKE", "pipelned" },
+	  .says = "SOCKSIFY_HANDSHAKE: unknown handshake mode 'pipelned': did you mean 'pipelined'?" },
+	{ { "SOCKSIFY_PROXY", "h", "SOCKSIFY_FASTOPEN", "1" },
+	  .says = "SOCKSIFY_FASTOPEN: bad fastopen '1': use yes or no" },
+	{ { "SOCKSIFY_DIRECT", "*", "SOCKSIFY_FASTOPEN", "1" }, .says = "SOCKSIFY_FASTOPEN: bad" },
 	{ { "SOCKSIFY_PROXY", "h", "SOCKSIFY_DNS", "x" }, .says = "SOCKSIFY_DNS: unknown dns mode" },
 	{ { "SOCKSIFY_PROXY", "h", "SOCKSIFY_UDP", "x" }, .says = "SOCKSIFY_UDP: unknown udp mode" },
 	{ { "SOCKSIFY_PROXY", "h", "SOCKSIFY_VERBOSE", "x" }, .says = "SOCKSIFY_VERBOSE: bad verbosity" },
@@ -194,7 +216,7 @@ START_TEST(variables_win_over_the_file_and_its_rules_stay)
 	char error[CONFIG_ERROR_SIZE] = "", conf[256];
 	struct config *c;
 
-	ck_assert_ptr_nonnull(mkdtemp(home));
+	make_home();
 	write_file("password", "pass word\nmore\n", 0644);
 	write_file("conf", "proxy a h user u password-file ~/password\n"
 		   "via a x\ntimeout 5\ndns local\nlog ~/log\n", 0600);
@@ -223,6 +245,80 @@ START_TEST(variables_win_over_the_file_and_its_rules_stay)
 }
 END_TEST
 
+START_TEST(words_after_the_url_hold_for_that_proxy)
+{
+	static const char text[] = "proxy a h handshake optimistic fastopen yes\n"
+		"proxy b h handshake pipelined fastopen no\n"
+		"proxy c h handshake standard\nproxy d h\n";
+	static const struct { enum handshake_mode handshake; bool fastopen; } wanted[] = {
+		{ HANDSHAKE_OPTIMISTIC, true }, { HANDSHAKE_PIPELINED, false },
+		{ HANDSHAKE_STANDARD, false }, { HANDSHAKE_STANDARD, false },
+	};
+	char error[CONFIG_ERROR_SIZE] = "";
+	struct config *c = config_new();
+
+	ck_assert_msg(config_parse(c, "f", text, strlen(text), NULL, error) == 0,
+		      "%s", error);
+	ck_assert_int_eq(c->proxy_count, 4);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(c->proxies[i].handshake, wanted[i].handshake);
+		ck_assert_int_eq(c->proxies[i].fastopen, wanted[i].fastopen);
+	}
+	config_free(c);
+}
+END_TEST
+
+static struct config *load_with_modes(const char *name, const char *value,
+				      const char *handshake, const char *fastopen)
+{
+	char error[CONFIG_ERROR_SIZE] = "";
+	struct config *c;
+
+	memcpy(variables, (const char *[]){ name, value,
+	       "SOCKSIFY_HANDSHAKE", handshake, "SOCKSIFY_FASTOPEN", fastopen,
+	       NULL }, 7 * sizeof(char *));
+	ck_assert_msg(config_load(scripted_getenv, &c, error) == 0, "%s", error);
+	return c;
+}
+
+START_TEST(variables_hold_for_a_proxy_from_a_url)
+{
+	static const char *const sources[] = {
+		"SOCKSIFY_PROXY", "ALL_PROXY", "all_proxy", "SOCKS5_SERVER", "SOCKS_SERVER",
+	};
+	struct config *c = load_with_modes(sources[_i], "h", "Optimistic", "YES");
+
+	ck_assert_int_eq(c->proxies[0].handshake, HANDSHAKE_OPTIMISTIC);
+	ck_assert(c->proxies[0].fastopen);
+	ck_assert_ptr_null(c->warning);
+	config_free(c);
+	c = load_with_modes(sources[_i], "h", "", "no");
+	ck_assert_int_eq(c->proxies[0].handshake, HANDSHAKE_STANDARD);
+	ck_assert(!c->proxies[0].fastopen);
+	config_free(c);
+}
+END_TEST
+
+START_TEST(variables_do_not_hold_for_a_proxy_of_a_file)
+{
+	struct config *c;
+	char conf[256];
+
+	make_home();
+	write_file("conf", "proxy a h handshake pipelined\n", 0600);
+	memcpy(conf, path, sizeof(conf));
+	c = load_with_modes("SOCKSIFY_CONF", conf, "optimistic", "yes");
+	ck_assert_int_eq(c->proxies[0].handshake, HANDSHAKE_PIPELINED);
+	ck_assert(!c->proxies[0].fastopen);
+	ck_assert_ptr_nonnull(c->warning);
+	ck_assert_ptr_nonnull(strstr(c->warning, "SOCKSIFY_HANDSHAKE is not for the proxies of /"));
+	ck_assert_ptr_nonnull(strstr(c->warning, "SOCKSIFY_FASTOPEN is not for the proxies of /"));
+	config_free(c);
+	unlink(conf);
+	rmdir(home);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("config");
@@ -236,6 +332,9 @@ int main(void)
 	tcase_add_loop_test(tc, variables_are_sources, 0,
 			    (int)(sizeof(loads) / sizeof(loads[0])));
 	tcase_add_test(tc, variables_win_over_the_file_and_its_rules_stay);
+	tcase_add_test(tc, words_after_the_url_hold_for_that_proxy);
+	tcase_add_loop_test(tc, variables_hold_for_a_proxy_from_a_url, 0, 5);
+	tcase_add_test(tc, variables_do_not_hold_for_a_proxy_of_a_file);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);

@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* fdtab.h - which fds are proxied connections, and what the program asked for. */
+/* fdtab.h - what is known of each fd: a TCP socket, an epoll set, a proxied connection. */
 #ifndef SOCKSIFY_FDTAB_H
 #define SOCKSIFY_FDTAB_H
 
-#include "socksify/target.h"
-
-/* Written once, before it can be found; shared by duplicates of an fd. */
-struct conn {
-	uint64_t cookie;	/* SO_COOKIE: which socket this is about */
-	socklen_t peer_len;
-	union sockaddr_any peer;	/* as the program passed it to connect(2) */
-};
+#include "socksify/conn.h"
 
 /*
  * All functions are lock-free and async-signal-safe, and leave fds outside
@@ -18,40 +11,91 @@ struct conn {
  */
 #define FDTAB_MAX (1 << 20)
 
-/* Is there an entry for @fd?  One load; it may be stale, see fdtab_find(). */
-bool fdtab_has(int fd);
+/* Marks of an fd: what was seen when it was made, which saves asking the kernel. */
+enum {
+	FD_TCP = 1 << 0,	/* made by socket(2) as a TCP socket, and not yet connected */
+	FD_NONBLOCK = 1 << 1,	/* FD_TCP: O_NONBLOCK, as far as was seen */
+	FD_OPTIONS = 1 << 2,	/* FD_TCP: an option that a handshake minds was set, or may be */
+	FD_EPOLL = 1 << 3,	/* an epoll set */
+};
 
 /*
- * fdtab_put - @fd is a proxied connection.
- * Replaces an earlier entry.  Returns 0; -ENOMEM; -EMFILE when @fd is too high.
+ * The table itself, so that a miss costs one load: use the functions below.
+ * A slot is generation << 32 | marks << 24 | connection's index + 1.  The
+ * generation is the connection's: storage that was reused is noticed.
  */
-MUST_CHECK int fdtab_put(int fd, const struct conn *conn);
+#define FDTAB_MARKS_SHIFT 24
+extern _Atomic uint64_t fdtab_slots[FDTAB_MAX];
+
+/* Is anything known of @fd?  One load. */
+static inline bool fdtab_has(int fd)
+{
+	return (unsigned)fd < FDTAB_MAX &&
+	       atomic_load_explicit(&fdtab_slots[fd], memory_order_relaxed) != 0;
+}
+
+/* Must a call that sends or receives on @fd come to the engine first?  One load while no handshake is under way. */
+bool fdtab_is_gated_slow(int fd);
+static inline bool fdtab_is_gated(int fd)
+{
+	return __builtin_expect(atomic_load_explicit(&conn_gated, memory_order_relaxed), 0) != 0 &&
+	       fdtab_is_gated_slow(fd);
+}
+
+/* The marks of @fd, 0 without any. */
+static inline unsigned fdtab_marks(int fd)
+{
+	return (unsigned)fd < FDTAB_MAX
+		? (unsigned)(atomic_load_explicit(&fdtab_slots[fd], memory_order_relaxed) >>
+			     FDTAB_MARKS_SHIFT) & 0xffu
+		: 0;
+}
+
+/* @fd is a new open file: what was known is forgotten, @marks are what is known now. */
+void fdtab_mark(int fd, unsigned marks);
+
+/* Add marks to, and take marks from, an @fd that has FD_TCP. */
+void fdtab_change_marks(int fd, unsigned add, unsigned take);
 
 /*
- * fdtab_find - the entry of @fd, copied.
- * Checks the socket's SO_COOKIE, so that an fd number which was reused behind
- * our back is not mistaken: its stale entry is dropped.
- * Returns 0, or -ENOENT.
+ * fdtab_get - the connection of @fd.
+ * Returns it with a reference for the caller, to be given to conn_unref(), or
+ * NULL.  It may be stale, when the number was reused behind our back: who is
+ * not sure asks the kernel whether the socket's peer is conn->proxy.
  */
-MUST_CHECK int fdtab_find(int fd, struct conn *ret);
+MUST_CHECK struct conn *fdtab_get(int fd);
+
+/* The same, made when there is none.  NULL: no memory, or @fd is too high. */
+MUST_CHECK struct conn *fdtab_get_or_new(int fd);
+
+/* The state of the connection of @fd, CONN_FRESH without one. */
+enum conn_state fdtab_state(int fd);
 
 /*
- * fdtab_adopt - the same for an @fd without an entry, by its SO_COOKIE: it may
- * be a duplicate from before connect(2).  It gets an entry of its own.
- * Takes time in proportion to the number of connections.
+ * fdtab_close - @fd is about to be closed.
+ * A settled connection stays until the number comes back, so that no system
+ * call is needed to tell a vfork(2) child, whose table is its parent's.
  */
-MUST_CHECK int fdtab_adopt(int fd, struct conn *ret);
-
-/* @fd was closed or its number reused.  Does nothing in a vfork(2) child, whose table is its parent's. */
-void fdtab_drop(int fd);
+void fdtab_close(int fd);
 
 /* The same for low .. high. */
-void fdtab_drop_range(unsigned low, unsigned high);
+void fdtab_close_range(unsigned low, unsigned high);
 
-/* @to became a duplicate of @from; an entry of @to is dropped first. */
+/* @fd is something new that is none of ours. */
+static inline void fdtab_forget(int fd)
+{
+	if (fdtab_has(fd))
+		fdtab_mark(fd, 0);
+}
+
+/* @to became a duplicate of @from. */
 void fdtab_dup(int from, int to);
 
 /* The process is a new one: called at start and in the child of fork(2). */
 void fdtab_set_owner(int pid);
+int fdtab_owner(void);
+
+/* Does the table belong to this process, not to the parent of a vfork(2) child?  One system call. */
+bool fdtab_is_ours(void);
 
 #endif

@@ -15,12 +15,14 @@ struct socks5_login {
 enum socks5_command { SOCKS5_CONNECT = 1, SOCKS5_BIND = 2, SOCKS5_UDP_ASSOCIATE = 3 };
 enum socks5_io { SOCKS5_DONE, SOCKS5_SEND, SOCKS5_RECV };
 
-#define SOCKS5_MESSAGE_MAX 513 /* RFC 1929: 1 + 1 + 255 + 1 + 255, the longest */
+/* The longest send: a greeting, the login of RFC 1929 and a request for a name, pipelined. */
+#define SOCKS5_MESSAGE_MAX (3 + (3 + 255 + 255) + (3 + 1 + 1 + 255 + 2))
 
 struct socks5 {
 	uint8_t state;
 	uint8_t command;
 	uint8_t reply;			/* REP of the last reply, 0xff before one came */
+	bool pipelined;			/* all that the client says goes in one message */
 	uint16_t pos, len;		/* of buf: moved so far, length wanted */
 	const char *reason;		/* after a failure: what happened, for the log */
 	const struct socks5_login *login;
@@ -39,6 +41,14 @@ struct socks5 {
  */
 void socks5_start(struct socks5 *s, enum socks5_command command,
 		  const struct target *dst, const struct socks5_login *login);
+
+/*
+ * socks5_pipeline - send greeting, login and request at once, before any answer.
+ * Called right after socks5_start().  Offers one method only, the login if
+ * there is one, as the server's choice comes too late.  Servers that take one
+ * receive for one message lose what follows, and then never answer.
+ */
+void socks5_pipeline(struct socks5 *s);
 
 /*
  * socks5_want - what I/O does the handshake need next?

@@ -5,13 +5,15 @@
  *
  * Each function takes what its system call takes and returns its result, or
  * -errno; errno itself is left alone.  All are async-signal-safe, except
- * sys_resolve(), and none is a cancellation point.
+ * sys_resolve(), and none but the two that wait is a cancellation point.
  */
 #ifndef SOCKSIFY_SYS_H
 #define SOCKSIFY_SYS_H
 
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -24,11 +26,37 @@ MUST_CHECK ssize_t sys_recv(int fd, void *bytes, size_t size, int flags);
 MUST_CHECK int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 MUST_CHECK int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 
-/* ppoll(2) with the caller's signal mask; @timeout_ms < 0 waits for ever. */
-MUST_CHECK int sys_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ms);
+MUST_CHECK int sys_getpeername(int fd, void *addr, socklen_t *len);
+MUST_CHECK int sys_getsockname(int fd, void *addr, socklen_t *len);
+MUST_CHECK int sys_shutdown(int fd, int how);
+MUST_CHECK int sys_dup(int fd, int lowest);	/* F_DUPFD_CLOEXEC */
+MUST_CHECK int sys_readable(int fd);	/* FIONREAD: octets */
+MUST_CHECK int sys_get_flags(int fd);	/* F_GETFL */
+bool sys_is_cloexec(int fd);
+MUST_CHECK int sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
 
-/* CLOCK_MONOTONIC in milliseconds; cannot fail. */
-int64_t sys_now_ms(void);
+/* ppoll(2): @timeout_ns < 0 waits for ever, @mask may be NULL.  A cancellation point. */
+MUST_CHECK int sys_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns,
+			const sigset_t *mask);
+
+/* epoll_pwait(2); the same, rounded up to milliseconds.  A cancellation point. */
+MUST_CHECK int sys_epoll_wait(int epfd, struct epoll_event *events, int max,
+			      int64_t timeout_ns, const sigset_t *mask);
+
+/* CLOCK_MONOTONIC in nanoseconds; cannot fail. */
+int64_t sys_now_ns(void);
+
+/*
+ * sys_map - anonymous pages, all zero.
+ * @shared: with the children of fork(2)
+ * Returns NULL without memory.
+ */
+void *sys_map(size_t size, bool shared);
+void sys_unmap(void *map, size_t size);
+
+/* Does the process run?  One that is dead and not yet waited for does not. */
+bool sys_is_running(int pid);
+
 int sys_getpid(void);
 
 MUST_CHECK int sys_open(const char *path, int flags, mode_t mode);

@@ -28,7 +28,6 @@ union sockaddr_any {
 	struct sockaddr sa;
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
-	struct sockaddr_storage storage;
 };
 
 /*

@@ -14,7 +14,7 @@ enum {
 	SOCKS5_METHOD_REFUSED = 0xff,
 };
 
-enum state { GREETING, METHOD, LOGIN, STATUS, REQUEST, REPLY, FINISHED, FAILED };
+enum state { GREETING, METHOD, LOGIN, STATUS, REQUEST, REPLY, PIPELINE, FINISHED, FAILED };
 
 static int fail(struct socks5 *s, int err, const char *reason)
 {
@@ -38,14 +38,22 @@ static void build_greeting(struct socks5 *s, struct writer *w)
 
 static int parse_method(struct socks5 *s)
 {
+	/* Tor answers a pipelined login, but not the greeting before it. */
+	if (s->pipelined && s->login != NULL && s->buf[0] == SOCKS5_LOGIN_VERSION)
+		return fail(s, -EPROTO,
+			    "the proxy lost its answer to a pipelined greeting: use handshake standard");
 	if (s->buf[0] != SOCKS5_VERSION)
 		return fail(s, -EPROTO, "the proxy does not speak SOCKS5");
 	switch (s->buf[1]) {
 	case SOCKS5_METHOD_NONE:
-		return REQUEST;
+		if (!s->pipelined)
+			return REQUEST;
+		if (s->login == NULL)
+			return REPLY;
+		return fail(s, -EACCES, "the proxy chose a method that was not offered");
 	case SOCKS5_METHOD_LOGIN:
 		if (s->login != NULL)
-			return LOGIN;
+			return s->pipelined ? STATUS : LOGIN;
 		return fail(s, -EACCES, "the proxy chose a login that was not offered");
 	case SOCKS5_METHOD_REFUSED:
 		return fail(s, -EACCES, s->login != NULL
@@ -75,7 +83,7 @@ static int parse_status(struct socks5 *s)
 {
 	if (s->buf[1] != 0)
 		return fail(s, -EACCES, "the proxy refused the login");
-	return REQUEST;
+	return s->pipelined ? REPLY : REQUEST;
 }
 
 /*
@@ -89,6 +97,16 @@ static void build_request(struct socks5 *s, struct writer *w)
 	writer_u8(w, s->command);
 	writer_u8(w, 0);
 	socks5_addr_put(w, &s->dst);
+}
+
+static void build_pipeline(struct socks5 *s, struct writer *w)
+{
+	writer_u8(w, SOCKS5_VERSION);
+	writer_u8(w, 1);
+	writer_u8(w, s->login != NULL ? SOCKS5_METHOD_LOGIN : SOCKS5_METHOD_NONE);
+	if (s->login != NULL)
+		build_login(s, w);
+	build_request(s, w);
 }
 
 static const char *rep_reason(uint8_t rep)
@@ -175,6 +193,7 @@ static const struct step {
 	[LOGIN] = { .build = build_login, .next = STATUS },
 	[STATUS] = { .parse = parse_status, .first = 2, .enough = 2 },
 	[REQUEST] = { .build = build_request, .next = REPLY },
+	[PIPELINE] = { .build = build_pipeline, .next = METHOD },
 	[REPLY] = { .parse = parse_reply, .first = 5, .enough = 2 },
 };
 
@@ -199,11 +218,18 @@ void socks5_start(struct socks5 *s, enum socks5_command command,
 {
 	s->command = (uint8_t)command;
 	s->reply = 0xff;
+	s->pipelined = false;
 	s->reason = NULL;
 	s->login = login;
 	s->dst = *dst;
 	s->bnd = (struct target){ .kind = TARGET_NONE };
 	enter(s, GREETING);
+}
+
+void socks5_pipeline(struct socks5 *s)
+{
+	s->pipelined = true;
+	enter(s, PIPELINE);
 }
 
 enum socks5_io socks5_want(struct socks5 *s, struct span *ret)

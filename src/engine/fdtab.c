@@ -1,214 +1,250 @@
 /* SPDX-License-Identifier: ISC */
-/* fdtab.c - which fds are proxied connections, and what the program asked for. */
+/* fdtab.c - what is known of each fd: a TCP socket, an epoll set, a proxied connection. */
 #include "socksify/fdtab.h"
 
-#include <errno.h>
-#include <stdatomic.h>
-#include <sys/mman.h>
-
+#include "socksify/epreg.h"
 #include "socksify/sys.h"
 
-/*
- * A slot is 0 or (generation << 32 | index + 1) of an entry.  Entries come
- * from a pool with a lock-free free list, whose head has the same form; the
- * generation counts reuses, so that a reader notices when the entry that it
- * copies was recycled under it.
- */
-#define POOL_CHUNK 1024u
-#define POOL_CHUNKS 1024u
+#define INDEX_MASK 0xffffffu
+#define MARKS_SHIFT FDTAB_MARKS_SHIFT
+#define MARKS_MASK 0xffu
 
-struct entry {
-	_Atomic uint32_t refs;
-	_Atomic uint32_t next_free;	/* index + 1 */
-	_Atomic uint32_t generation;
-	struct conn conn;
-};
-
-static _Atomic uint64_t slots[FDTAB_MAX];
-static _Atomic(struct entry *) chunks[POOL_CHUNKS];
-static _Atomic uint64_t free_head;
-static _Atomic uint32_t pool_used;
+_Atomic uint64_t fdtab_slots[FDTAB_MAX];
 static _Atomic int owner;
-
-static struct entry *entry_at(uint32_t index)
-{
-	return atomic_load(&chunks[index / POOL_CHUNK]) + index % POOL_CHUNK;
-}
-
-/* Make sure that the chunk of @index is mapped; a loser of the race unmaps its own. */
-static bool map_chunk(uint32_t index)
-{
-	_Atomic(struct entry *) *chunk = &chunks[index / POOL_CHUNK];
-	struct entry *none = NULL;
-	void *map;
-
-	if (atomic_load(chunk) != NULL)
-		return true;
-	map = mmap(NULL, POOL_CHUNK * sizeof(struct entry), PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (map == MAP_FAILED)
-		return false;
-	if (!atomic_compare_exchange_strong(chunk, &none, map))
-		munmap(map, POOL_CHUNK * sizeof(struct entry));
-	return true;
-}
-
-static uint64_t pack(uint32_t generation, uint32_t index_plus_one)
-{
-	return (uint64_t)generation << 32 | index_plus_one;
-}
-
-/* Index + 1 of an unused entry, or 0. */
-static uint32_t entry_alloc(void)
-{
-	uint64_t head = atomic_load(&free_head);
-	uint32_t index;
-
-	while ((uint32_t)head != 0) {
-		uint32_t next = atomic_load(&entry_at((uint32_t)head - 1)->next_free);
-		uint64_t want = pack((uint32_t)(head >> 32) + 1, next);
-
-		if (atomic_compare_exchange_weak(&free_head, &head, want))
-			return (uint32_t)head;
-	}
-	index = atomic_load(&pool_used);
-	do {
-		if (index >= POOL_CHUNK * POOL_CHUNKS || !map_chunk(index))
-			return 0;
-	} while (!atomic_compare_exchange_weak(&pool_used, &index, index + 1));
-	return index + 1;
-}
-
-static void entry_unref(uint64_t slot)
-{
-	struct entry *e;
-	uint64_t head, want;
-
-	if (slot == 0)
-		return;
-	e = entry_at((uint32_t)slot - 1);
-	if (atomic_fetch_sub(&e->refs, 1) != 1)
-		return;
-	atomic_fetch_add(&e->generation, 1);
-	head = atomic_load(&free_head);
-	do {
-		atomic_store(&e->next_free, (uint32_t)head);
-		want = pack((uint32_t)(head >> 32) + 1, (uint32_t)slot);
-	} while (!atomic_compare_exchange_weak(&free_head, &head, want));
-}
+static _Atomic int highest = -1; /* nothing above it was ever stored */
 
 static bool in_range(int fd)
 {
 	return fd >= 0 && fd < FDTAB_MAX;
 }
 
-bool fdtab_has(int fd)
+static uint64_t slot_of(const struct conn *conn, unsigned marks)
 {
-	return in_range(fd) &&
-	       atomic_load_explicit(&slots[fd], memory_order_relaxed) != 0;
+	return (uint64_t)conn_generation(conn) << 32 | (uint64_t)marks << MARKS_SHIFT |
+	       (conn_index(conn) + 1);
 }
 
-int fdtab_put(int fd, const struct conn *conn)
+static unsigned marks_of(uint64_t slot)
 {
-	struct entry *e;
-	uint32_t at;
+	return (unsigned)(slot >> MARKS_SHIFT) & MARKS_MASK;
+}
+
+static bool has_conn(uint64_t slot)
+{
+	return ((uint32_t)slot & INDEX_MASK) != 0;
+}
+
+static struct conn *conn_of(uint64_t slot)
+{
+	return conn_at(((uint32_t)slot & INDEX_MASK) - 1);
+}
+
+static void note_highest(int fd)
+{
+	int now = atomic_load_explicit(&highest, memory_order_relaxed);
+
+	while (now < fd && !atomic_compare_exchange_weak(&highest, &now, fd))
+		;
+}
+
+/* @fd is not @conn's any more: whoever drives its handshake needs another of its numbers. */
+static void leave_number(struct conn *conn, int fd)
+{
+	int top = atomic_load_explicit(&highest, memory_order_relaxed);
+
+	epreg_orphan(conn, fd);
+	if (!conn_is_under_way(conn_state(conn)) || atomic_load(&conn->fd) != fd)
+		return;
+	for (int other = 0; other <= top; other++) {
+		uint64_t slot = atomic_load_explicit(&fdtab_slots[other], memory_order_relaxed);
+
+		if (has_conn(slot) && conn_of(slot) == conn) {
+			atomic_store(&conn->fd, other);
+			return;
+		}
+	}
+}
+
+/* Store, and drop the reference that the old slot held. */
+static void replace(int fd, uint64_t slot)
+{
+	uint64_t old = atomic_exchange(&fdtab_slots[fd], slot);
+
+	if (slot != 0)
+		note_highest(fd);
+	if ((marks_of(old) & FD_EPOLL) != 0)
+		epreg_forget_set(fd);
+	if (has_conn(old)) {
+		leave_number(conn_of(old), fd);
+		conn_unref(conn_of(old));
+	}
+}
+
+/*
+ * May the slot be changed?  A vfork(2) child has its parent's table but fds of
+ * its own, and closes them in storms.  Telling it apart costs a system call,
+ * which only what is still under way is worth: a settled connection whose slot
+ * is lost merely shows the proxy as its peer.
+ */
+static bool may_change(uint64_t slot)
+{
+	const struct conn *conn = has_conn(slot) ? conn_of(slot) : NULL;
+	bool delicate = (marks_of(slot) & FD_EPOLL) != 0 && epreg_any();
+
+	if (conn != NULL)
+		delicate = delicate || epreg_has(conn) || conn_is_under_way(conn_state(conn)) ||
+			   conn_state(conn) == CONN_FAILED;
+	return !delicate || fdtab_is_ours();
+}
+
+void fdtab_mark(int fd, unsigned marks)
+{
+	uint64_t old, want = (uint64_t)marks << MARKS_SHIFT;
 
 	if (!in_range(fd))
-		return -EMFILE;
-	at = entry_alloc();
-	if (at == 0)
-		return -ENOMEM;
-	e = entry_at(at - 1);
-	e->conn = *conn;
-	atomic_store(&e->refs, 1);
-	entry_unref(atomic_exchange(&slots[fd], pack(atomic_load(&e->generation), at)));
-	return 0;
+		return;
+	old = atomic_load_explicit(&fdtab_slots[fd], memory_order_relaxed);
+	if (old == 0 && atomic_compare_exchange_strong(&fdtab_slots[fd], &old, want))
+		note_highest(fd);
+	else if (old != want && may_change(old))
+		replace(fd, want);
 }
 
-static bool owned_by_us(void)
+void fdtab_change_marks(int fd, unsigned add, unsigned take)
 {
-	return atomic_load_explicit(&owner, memory_order_relaxed) == sys_getpid();
+	uint64_t old, want;
+
+	if (!in_range(fd))
+		return;
+	old = atomic_load_explicit(&fdtab_slots[fd], memory_order_relaxed);
+	do {
+		if ((marks_of(old) & FD_TCP) == 0)
+			return;
+		want = (old & ~((uint64_t)take << MARKS_SHIFT)) | (uint64_t)add << MARKS_SHIFT;
+	} while (want != old && !atomic_compare_exchange_weak(&fdtab_slots[fd], &old, want));
 }
 
-int fdtab_find(int fd, struct conn *ret)
+struct conn *fdtab_get(int fd)
 {
-	struct entry *e;
-	struct conn copy;
-	uint64_t slot, cookie = 0;
-	socklen_t len = sizeof(cookie);
+	struct conn *conn;
+	uint64_t slot;
 
 	if (!fdtab_has(fd))
-		return -ENOENT;
-	slot = atomic_load(&slots[fd]);
-	if (slot == 0)
-		return -ENOENT;
-	e = entry_at((uint32_t)slot - 1);
-	copy = e->conn;
-	atomic_thread_fence(memory_order_acquire);
-	if (atomic_load(&e->generation) != (uint32_t)(slot >> 32))
-		return -ENOENT; /* closed by another thread meanwhile */
-	if (sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) < 0 ||
-	    cookie != copy.cookie) {
-		if (owned_by_us() && atomic_compare_exchange_strong(&slots[fd], &slot, 0))
-			entry_unref(slot);
-		return -ENOENT;
+		return NULL;
+	slot = atomic_load(&fdtab_slots[fd]);
+	if (!has_conn(slot))
+		return NULL;
+	conn = conn_of(slot);
+	if (!conn_ref(conn))
+		return NULL;
+	if (conn_generation(conn) != (uint32_t)(slot >> 32)) {
+		conn_unref(conn); /* closed by another thread, and the storage is somebody else's */
+		return NULL;
 	}
-	*ret = copy;
-	return 0;
+	return conn;
 }
 
-int fdtab_adopt(int fd, struct conn *ret)
+struct conn *fdtab_get_or_new(int fd)
 {
-	uint32_t used = atomic_load(&pool_used);
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
+	struct conn *conn = fdtab_get(fd);
+	uint64_t old;
 
-	if (used == 0 || sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) < 0)
-		return -ENOENT;
-	for (uint32_t i = 0; i < used; i++) {
-		struct entry *e = entry_at(i);
-		uint32_t generation = atomic_load(&e->generation);
-		struct conn copy = e->conn;
-
-		atomic_thread_fence(memory_order_acquire);
-		if (copy.cookie != cookie || atomic_load(&e->refs) == 0 ||
-		    atomic_load(&e->generation) != generation)
-			continue;
-		*ret = copy;
-		return owned_by_us() ? fdtab_put(fd, &copy) : 0;
+	if (conn != NULL || !in_range(fd))
+		return conn;
+	conn = conn_new();
+	if (conn == NULL)
+		return NULL;
+	atomic_store(&conn->fd, fd);
+	(void)conn_ref(conn); /* one for the slot, one for the caller */
+	old = atomic_load(&fdtab_slots[fd]);
+	if (!has_conn(old) &&
+	    atomic_compare_exchange_strong(&fdtab_slots[fd], &old, slot_of(conn, marks_of(old)))) {
+		note_highest(fd);
+		return conn;
 	}
-	return -ENOENT;
+	/* Another thread was faster. */
+	conn_unref(conn);
+	conn_unref(conn);
+	return fdtab_get(fd);
 }
 
-void fdtab_drop(int fd)
+enum conn_state fdtab_state(int fd)
 {
-	if (fdtab_has(fd) && owned_by_us())
-		entry_unref(atomic_exchange(&slots[fd], 0));
+	uint64_t slot;
+
+	if (!fdtab_has(fd))
+		return CONN_FRESH;
+	slot = atomic_load_explicit(&fdtab_slots[fd], memory_order_acquire);
+	if (!has_conn(slot))
+		return CONN_FRESH;
+	return (enum conn_state)atomic_load_explicit(&conn_of(slot)->state, memory_order_acquire);
 }
 
-void fdtab_drop_range(unsigned low, unsigned high)
+bool __attribute__((cold)) fdtab_is_gated_slow(int fd)
 {
-	if (high >= FDTAB_MAX)
-		high = FDTAB_MAX - 1;
-	if (atomic_load_explicit(&pool_used, memory_order_relaxed) == 0)
-		return; /* no fd was ever ours: leave the table's pages untouched */
-	for (unsigned fd = low; fd <= high; fd++)
-		fdtab_drop((int)fd);
+	enum conn_state state = fdtab_state(fd);
+
+	return conn_is_under_way(state) || state == CONN_FAILED;
+}
+
+void fdtab_close(int fd)
+{
+	uint64_t slot;
+
+	if (!fdtab_has(fd))
+		return;
+	slot = atomic_load(&fdtab_slots[fd]);
+	if (!has_conn(slot) && (marks_of(slot) & FD_EPOLL) == 0 &&
+	    atomic_compare_exchange_strong(&fdtab_slots[fd], &slot, 0))
+		return;
+	/* A settled connection stays until the number comes back: see may_change(). */
+	if (has_conn(slot) && !epreg_has(conn_of(slot)) &&
+	    conn_state(conn_of(slot)) == CONN_CONNECTED)
+		return;
+	if (may_change(slot))
+		replace(fd, 0);
+}
+
+void fdtab_close_range(unsigned low, unsigned high)
+{
+	int top = atomic_load_explicit(&highest, memory_order_relaxed);
+
+	for (unsigned fd = low; top >= 0 && fd <= high && fd <= (unsigned)top; fd++)
+		fdtab_close((int)fd);
 }
 
 void fdtab_dup(int from, int to)
 {
-	struct conn conn;
+	struct conn *conn;
 
-	if (from == to || (!fdtab_has(from) && !fdtab_has(to)) || !owned_by_us())
+	if (from == to || !in_range(from) || !in_range(to) || (!fdtab_has(from) && !fdtab_has(to)))
 		return;
-	fdtab_drop(to);
-	/* Without memory the duplicate merely shows the proxy as its peer. */
-	if (fdtab_find(from, &conn) == 0 && fdtab_put(to, &conn) < 0)
+	if (!may_change(atomic_load(&fdtab_slots[to])))
 		return;
+	if ((fdtab_marks(from) & FD_TCP) != 0) {
+		/* From here on either number can change what both are. */
+		fdtab_change_marks(from, FD_OPTIONS, FD_NONBLOCK);
+		conn = fdtab_get_or_new(from);
+	} else {
+		conn = fdtab_get(from);
+	}
+	if (conn != NULL)
+		replace(to, slot_of(conn, fdtab_marks(from))); /* takes our reference over */
+	else
+		replace(to, (uint64_t)fdtab_marks(from) << MARKS_SHIFT);
 }
 
 void fdtab_set_owner(int pid)
 {
 	atomic_store(&owner, pid);
+}
+
+int fdtab_owner(void)
+{
+	return atomic_load_explicit(&owner, memory_order_relaxed);
+}
+
+bool fdtab_is_ours(void)
+{
+	return fdtab_owner() == sys_getpid();
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "socksify/fdtab.h"
 #include "socksify/log.h"
 #include "socksify/namepool.h"
 #include "socksify/sys.h"
@@ -79,8 +80,11 @@ enum speech { SPEAKS_NOTHING, SPEAKS_TCP, SPEAKS_DATAGRAMS, SPEAKS_OTHER };
  */
 static enum speech speech_of(int fd)
 {
-	int type = socket_int(fd, SO_TYPE), protocol, domain;
+	int type, protocol, domain;
 
+	if ((fdtab_marks(fd) & FD_TCP) != 0)
+		return SPEAKS_TCP;
+	type = socket_int(fd, SO_TYPE);
 	if (type < 0)
 		return SPEAKS_NOTHING;
 	protocol = socket_int(fd, SO_PROTOCOL);

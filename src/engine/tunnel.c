@@ -1,72 +1,45 @@
 /* SPDX-License-Identifier: ISC */
-/* tunnel.c - a SOCKS handshake on the program's own socket. */
+/* tunnel.c - connect(2) through a proxy: a handshake on the program's own socket. */
 #include "socksify/tunnel.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
-#include <stdlib.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/time.h>
 
+#include "socksify/drive.h"
+#include "socksify/epreg.h"
 #include "socksify/fdtab.h"
-#include "socksify/log.h"
 #include "socksify/sys.h"
+#include "socksify/upstream.h"
 
-#define PROXY_ADDRESS_MAX 8
+#ifndef SO_PEERNAME
+#define SO_PEERNAME 28
+#endif
 
-static struct target handed_down[PROXY_ADDRESS_MAX];
-static int handed_down_count;
+#define NS_PER_MS 1000000
+#define NS_PER_US 1000
 
-void tunnel_set_proxy_address(const char *list)
+/* An attempt to connect: what is known of the socket, and until when. */
+struct attempt {
+	int fd;
+	bool known;		/* the marks of fd say how it was made */
+	bool nonblocking;
+	int64_t own_timeout;	/* SO_SNDTIMEO in ns, 0: none */
+	int64_t start;
+	bool interrupted;	/* the kernel's connect(2) came back before its end */
+	struct handshake *hs;
+};
+
+static int get_int(int fd, int level, int name)
 {
-	handed_down_count = 0;
-	while (list != NULL && *list != '\0' && handed_down_count < PROXY_ADDRESS_MAX) {
-		size_t n = strcspn(list, ",");
-		struct target *t = &handed_down[handed_down_count];
+	int value = 0;
+	socklen_t len = sizeof(value);
 
-		if (target_from_host(list, n, 0, t) == 0 && t->kind != TARGET_NAME)
-			handed_down_count++;
-		list += n + (list[n] == ',');
-	}
+	return sys_getsockopt(fd, level, name, &value, &len) < 0 ? 0 : value;
 }
 
-/* The addresses of @proxy; their number or -errno. */
-static int proxy_addresses(const struct proxy *proxy, struct target ret[PROXY_ADDRESS_MAX])
-{
-	if (proxy->address.kind != TARGET_NAME) {
-		ret[0] = proxy->address;
-		return 1;
-	}
-	if (proxy == route_config()->proxies && handed_down_count > 0) {
-		for (int i = 0; i < handed_down_count; i++) {
-			ret[i] = handed_down[i];
-			ret[i].port = proxy->address.port;
-		}
-		return handed_down_count;
-	}
-	return sys_resolve(proxy->address.name, proxy->address.port, ret, PROXY_ADDRESS_MAX);
-}
-
-/* Wait for @events until @deadline. */
-static int wait_for(int fd, short events, int64_t deadline)
-{
-	for (;;) {
-		struct pollfd p = { .fd = fd, .events = events };
-		int64_t left = deadline - sys_now_ms();
-		int n;
-
-		if (left <= 0)
-			return -ETIMEDOUT;
-		n = sys_poll(&p, 1, left);
-		if (n > 0)
-			return 0;
-		if (n < 0 && (n != -EINTR || sys_has_interrupting_handler()))
-			return n;
-	}
-}
-
-/* SO_SNDTIMEO in milliseconds, 0 for none. */
 static int64_t send_timeout(int fd)
 {
 	struct timeval tv = { 0, 0 };
@@ -74,204 +47,351 @@ static int64_t send_timeout(int fd)
 
 	if (sys_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, &len) < 0)
 		return 0;
-	return (int64_t)tv.tv_sec * 1000 + tv.tv_usec / 1000;
+	return ((int64_t)tv.tv_sec * 1000000 + tv.tv_usec) * NS_PER_US;
 }
 
-static int set_send_timeout(int fd, int64_t ms)
+static int set_send_timeout(int fd, int64_t ns)
 {
-	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+	int64_t us = (ns + NS_PER_US - 1) / NS_PER_US;
+	struct timeval tv = { us / 1000000, us % 1000000 };
 
 	return sys_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 }
 
-/*
- * The kernel's connect on a blocking socket ends early only for SO_SNDTIMEO,
- * and O_NONBLOCK is shared with every duplicate, so the former is borrowed.
- */
-static int connect_leg(int fd, const union sockaddr_any *to, socklen_t len,
-		       int64_t deadline, int64_t own_timeout)
+/* Options that would hold the messages back: off until the handshake is over. */
+static void hide_options(struct attempt *a)
 {
-	int64_t left = deadline - sys_now_ms();
-	int err, restored;
+	int off = 0, one = 1, lowat = get_int(a->fd, SOL_SOCKET, SO_RCVLOWAT);
 
-	if (left <= 0)
-		return -ETIMEDOUT;
-	err = set_send_timeout(fd, left);
-	if (err < 0)
-		return err;
-	err = sys_connect(fd, to, len);
-	restored = set_send_timeout(fd, own_timeout);
-	if (err == -EINPROGRESS || err == -EINTR) {
-		if (err == -EINTR && sys_has_interrupting_handler())
-			return err;
-		err = wait_for(fd, POLLOUT, deadline);
-		/* Asked again the kernel tells the result, and calls the next one EISCONN. */
-		if (err == 0)
-			err = sys_connect(fd, to, len);
-	}
-	return err < 0 ? err : restored;
+	if (lowat > 1 &&
+	    sys_setsockopt(a->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one)) == 0)
+		a->hs->rcvlowat = lowat;
+	if (get_int(a->fd, IPPROTO_TCP, TCP_CORK) != 0 &&
+	    sys_setsockopt(a->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off)) == 0)
+		a->hs->cork = true;
 }
 
-static bool is_hidden_v6only(int fd, int family)
+/* ::ffff:a.b.c.d needs a socket that may speak IPv4. */
+static int allow_ipv4(const struct attempt *a, int family)
 {
-	int value = 0;
-	socklen_t len = sizeof(value);
+	int off = 0;
+	bool needed = false;
 
-	return family == AF_INET6 &&
-	       sys_getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &value, &len) == 0 && value != 0;
+	if (family != AF_INET6)
+		return 0;
+	for (int i = 0; i < a->hs->address_count; i++)
+		needed = needed || IN6_IS_ADDR_V4MAPPED(&a->hs->addresses[i].in6.sin6_addr);
+	if (!needed || get_int(a->fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0)
+		return 0;
+	return sys_setsockopt(a->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 }
 
-/* Connect to the proxy's addresses in turn. */
-static int connect_proxy(int fd, int family, const struct proxy *proxy,
-			 int64_t deadline, int64_t own_timeout)
+/* What the marks do not say, or not for sure; @err is passed through. */
+static int check_flags(struct attempt *a, int err)
 {
-	struct target addresses[PROXY_ADDRESS_MAX];
-	int count = proxy_addresses(proxy, addresses), err = -EHOSTUNREACH;
+	int flags = sys_get_flags(a->fd);
 
-	if (count < 0)
-		return count;
-	for (int i = 0; i < count; i++) {
-		union sockaddr_any to;
-		int n = target_to_sockaddr(&addresses[i], family, &to), off = 0;
-
-		err = n;
-		if (n < 0)
-			continue;
-		/* ::ffff:a.b.c.d needs a socket that may speak IPv4. */
-		if (addresses[i].kind == TARGET_IPV4 && is_hidden_v6only(fd, family)) {
-			err = sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-			if (err < 0)
-				continue;
-		}
-		err = connect_leg(fd, &to, (socklen_t)n, deadline, own_timeout);
-		if (err == 0 || err == -EINTR || err == -EISCONN || err == -EALREADY ||
-		    err == -ETIMEDOUT)
-			return err;
-	}
+	a->nonblocking = flags >= 0 && (flags & O_NONBLOCK) != 0;
 	return err;
 }
 
 /*
- * Move bytes as the handshake asks until it is done.  An answer takes a round
- * trip, so after a send it is waited for before it is read.
+ * The TCP leg.  The kernel's connect on a blocking socket ends early only for
+ * SO_SNDTIMEO, and O_NONBLOCK is shared with every duplicate, so the former is
+ * borrowed.
  */
-static int run_handshake(int fd, struct socks5 *s, int64_t deadline)
+static int connect_leg(struct conn *conn, struct attempt *a)
 {
-	enum socks5_io last = SOCKS5_RECV;
+	int64_t left = a->hs->deadline - a->start;
+	int err, restored;
 
-	for (;;) {
-		struct span span;
-		enum socks5_io io = socks5_want(s, &span);
-		ssize_t n;
-		int err;
-
-		if (io == SOCKS5_DONE)
-			return 0;
-		if (io == SOCKS5_RECV && last == SOCKS5_SEND) {
-			err = wait_for(fd, POLLIN, deadline);
-			if (err < 0)
-				return err;
-		}
-		last = io;
-		if (io == SOCKS5_SEND)
-			n = sys_send(fd, span.data, span.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		else
-			n = sys_recv(fd, span.data, span.len, MSG_DONTWAIT);
-		if (n == 0) {
-			s->reason = "the proxy closed the connection";
-			return -ECONNREFUSED;
-		}
-		if (n > 0)
-			err = socks5_advance(s, (size_t)n);
-		else if (n == -EAGAIN || n == -EINTR || n == -EINPROGRESS)
-			err = wait_for(fd, io == SOCKS5_SEND ? POLLOUT : POLLIN, deadline);
-		else
-			err = (int)n;
-		if (err < 0)
-			return err;
+	if (a->nonblocking) {
+		err = handshake_connect(a->hs, a->fd);
+		return err == 0 ? check_flags(a, 0) : err;
 	}
-}
-
-/* Scanners take ECONNRESET or EPROTO of connect(2) for an open port. */
-static int visible_error(int err)
-{
-	switch (err) {
-	case -EPROTO:
-	case -EMSGSIZE:
-	case -ECONNRESET:
-	case -EPIPE:
-		return -ECONNREFUSED;
-	default:
+	if (a->own_timeout > 0 && a->own_timeout < left)
+		left = a->own_timeout;
+	err = set_send_timeout(a->fd, left);
+	if (err < 0)
 		return err;
-	}
+	err = handshake_connect(a->hs, a->fd);
+	restored = set_send_timeout(a->fd, a->own_timeout);
+	if (err == -EINPROGRESS || (err == 0 && !a->known))
+		err = check_flags(a, err);
+	a->hs->waits = !a->nonblocking;
+	if (restored < 0)
+		drive_abort(conn, a->fd);
+	return err < 0 ? err : restored;
 }
 
-/* As after a refused connect: no peer, and free for another connect(2). */
-static void reset_socket(int fd)
+/* connect(2) tells the errno itself, so the socket is fresh again. */
+static int take_failure(struct conn *conn, int fd)
 {
+	int error = atomic_exchange(&conn->error, 0);
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int pending;
+	socklen_t len = sizeof(pending);
 
 	(void)!sys_connect(fd, &none, sizeof(none));
+	(void)!sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &len);
+	conn_change_state(conn, CONN_FAILED, CONN_FRESH);
+	return error != 0 ? -error : -ECONNABORTED;
 }
 
-static int remember(int fd, const struct sockaddr *addr, socklen_t len)
+/* Why the kernel's connect(2) to the proxy failed; told, as by connect(2) itself, the socket is fresh again. */
+static int why_unreached(int fd)
 {
-	struct conn conn = { .peer_len = len };
-	socklen_t size = sizeof(conn.cookie);
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int error = get_int(fd, SOL_SOCKET, SO_ERROR);
 
-	if (conn.peer_len > sizeof(conn.peer))
-		conn.peer_len = sizeof(conn.peer);
-	memcpy(&conn.peer, addr, conn.peer_len);
-	if (conn.peer.sa.sa_family == AF_INET)
-		conn.peer_len = sizeof(conn.peer.in);
-	else if (conn.peer_len > sizeof(conn.peer.in6))
-		conn.peer_len = sizeof(conn.peer.in6);
-	if (sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &conn.cookie, &size) < 0)
-		return 0; /* then the peer that is shown is the proxy */
-	(void)!fdtab_put(fd, &conn);
-	return 0;
+	(void)!sys_connect(fd, &none, sizeof(none));
+	return error != 0 ? handshake_errno(-error) : -ECONNREFUSED;
 }
 
-static void log_result(const struct route *route, const struct socks5 *s, int err)
+/* The kernel's own connect(2) of a connected @fd again: 0 once, then -EISCONN. */
+static int ask_again(const struct conn *conn, int fd)
 {
-	char target[TARGET_TEXT_SIZE], proxy[TARGET_TEXT_SIZE];
-	const char *reason = s->reason;
+	union sockaddr_any proxy = conn_proxy(conn);
 
-	if (reason == NULL)
-		reason = err == -ETIMEDOUT ? "the proxy took too long" : strerrordesc_np(-err);
-	target_text(&route->target, target);
-	target_text(&route->proxy->address, proxy);
+	return sys_connect(fd, &proxy, sizeof(proxy));
+}
+
+/* What connect(2) returns for a handshake that has just ended. */
+static int result_of(struct conn *conn, const struct attempt *a)
+{
+	switch (conn_state(conn)) {
+	case CONN_CONNECTED:
+	case CONN_OWED:
+		/* The kernel's own result is still to be asked for; then it calls the next connect(2) EISCONN. */
+		if (a->interrupted)
+			(void)!ask_again(conn, a->fd);
+		return 0;
+	case CONN_FAILED:
+		return take_failure(conn, a->fd);
+	case CONN_FRESH:
+	case CONN_PENDING:
+		break;
+	}
+	return why_unreached(a->fd);
+}
+
+/* Let a blocking socket's handshake come to its end, or to that of SO_SNDTIMEO. */
+static int wait_blocking(struct conn *conn, const struct attempt *a)
+{
+	int64_t until = a->own_timeout > 0 ? a->start + a->own_timeout : INT64_MAX;
+	int err = drive_wait(conn, a->fd, until);
+
 	if (err == 0)
-		log_line(LOG_LEVEL_CONNECTION, target, " via ", proxy, NULL);
-	else
-		log_line(LOG_LEVEL_CONNECTION, target, " via ", proxy, " failed: ", reason, NULL);
+		return result_of(conn, a);
+	if (err != -EAGAIN && err != -EINTR) {
+		drive_abort(conn, a->fd);
+		return handshake_errno(err);
+	}
+	/* The kernel answers the next connect(2) after an interrupted one with 0, once. */
+	atomic_store(&conn->answers_once, true);
+	return err == -EAGAIN ? -EINPROGRESS : err;
+}
+
+static int go(struct conn *conn, struct attempt *a)
+{
+	int err = connect_leg(conn, a);
+
+	a->interrupted = err == -EINTR || err == -EINPROGRESS;
+	if ((err == 0 || a->interrupted) && handshake_phase(a->hs) == HANDSHAKE_UNREACHED &&
+	    conn_state(conn) == CONN_FRESH && !drive_resume(conn, a->hs, err == 0))
+		return -EALREADY;
+	switch (err) {
+	case 0:
+		if (!a->nonblocking)
+			return wait_blocking(conn, a);
+		/* A fast open: its SYN leaves with the greeting. */
+		(void)drive_advance(conn, a->fd, 0);
+		return -EINPROGRESS;
+	case -EINPROGRESS:
+		if (a->nonblocking)
+			return -EINPROGRESS;
+		if (a->own_timeout > 0 && sys_now_ns() >= a->start + a->own_timeout)
+			return -EINPROGRESS;
+		return wait_blocking(conn, a);
+	case -EINTR:
+		/* A timeout makes the kernel give SA_RESTART up (signal(7)). */
+		if (a->own_timeout > 0 || sys_has_interrupting_handler())
+			return -EINTR;
+		return wait_blocking(conn, a);
+	default:
+		drive_cancel(conn, a->fd);
+		return handshake_errno(err);
+	}
+}
+
+static void note_peer(struct conn *conn, const struct sockaddr *addr, socklen_t len)
+{
+	conn->peer_len = addr->sa_family == AF_INET ? sizeof(conn->peer.in)
+						    : sizeof(conn->peer.in6);
+	if (conn->peer_len > len)
+		conn->peer_len = len;
+	memcpy(&conn->peer, addr, conn->peer_len);
+}
+
+/* The attempt, with its handshake set up.  0 or -errno. */
+static int prepare(struct attempt *a, const struct route *route, int family)
+{
+	struct target addresses[UPSTREAM_MAX];
+	int count = upstream_addresses(route->proxy, addresses);
+	unsigned marks = fdtab_marks(a->fd);
+	int err;
+
+	if (count < 0)
+		return count;
+	a->known = (marks & FD_TCP) != 0;
+	a->nonblocking = a->known && (marks & FD_NONBLOCK) != 0;
+	a->start = sys_now_ns();
+	err = handshake_begin(a->hs, route, family, addresses, count,
+			      a->start + (int64_t)route_config()->timeout_ms * NS_PER_MS);
+	return err < 0 ? err : allow_ipv4(a, family);
+}
+
+static void look_at_options(struct attempt *a)
+{
+	if (a->known && (fdtab_marks(a->fd) & FD_OPTIONS) == 0)
+		return;
+	a->own_timeout = send_timeout(a->fd);
+	hide_options(a);
 }
 
 int tunnel_connect(int fd, const struct route *route,
 		   const struct sockaddr *addr, socklen_t len)
 {
-	const struct proxy *proxy = route->proxy;
-	int64_t own_timeout = send_timeout(fd);
-	int64_t allowed = route_config()->timeout_ms;
-	struct socks5 s;
-	int64_t deadline;
+	struct conn *conn = fdtab_get_or_new(fd);
+	struct attempt a = { .fd = fd };
 	int err;
 
-	if (own_timeout > 0 && own_timeout < allowed)
-		allowed = own_timeout;
-	deadline = sys_now_ms() + allowed;
-	socks5_start(&s, SOCKS5_CONNECT, &route->target, proxy->has_login ? &proxy->login : NULL);
-	/* An address of the other family than the socket's is the kernel's to refuse. */
-	err = connect_proxy(fd, addr->sa_family, proxy, deadline, own_timeout);
-	if (err == -EISCONN || err == -EALREADY)
-		return err;
-	if (err == 0)
-		err = run_handshake(fd, &s, deadline);
-	err = visible_error(err);
-	log_result(route, &s, err);
-	if (err < 0) {
-		reset_socket(fd);
-		return err;
+	if (conn == NULL)
+		return -ENOMEM;
+	a.hs = handshake_new(fdtab_owner());
+	if (a.hs == NULL) {
+		err = -ENOMEM;
+		goto out;
 	}
-	return remember(fd, addr, len);
+	err = prepare(&a, route, addr->sa_family);
+	if (err == 0 && !conn_change_state(conn, CONN_FRESH, CONN_PENDING))
+		err = -EALREADY; /* another thread was faster */
+	if (err < 0) {
+		handshake_unref(a.hs);
+		goto out;
+	}
+	note_peer(conn, addr, len);
+	look_at_options(&a);
+	drive_begin(conn, fd, a.hs);
+	epreg_hide(conn);
+	err = go(conn, &a);
+	drive_end(a.hs);
+out:
+	conn_unref(conn);
+	return err;
+}
+
+bool tunnel_is_peer(const struct conn *conn, const struct sockaddr *addr, socklen_t len)
+{
+	const union sockaddr_any *peer = (const union sockaddr_any *)(const void *)addr;
+	union sockaddr_any proxy = conn_proxy(conn);
+
+	if (peer->sa.sa_family != proxy.sa.sa_family)
+		return false;
+	if (peer->sa.sa_family == AF_INET)
+		return len >= sizeof(peer->in) && peer->in.sin_port == proxy.in.sin_port &&
+		       peer->in.sin_addr.s_addr == proxy.in.sin_addr.s_addr;
+	return len >= sizeof(peer->in6) && peer->in6.sin6_port == proxy.in6.sin6_port &&
+	       memcmp(&peer->in6.sin6_addr, &proxy.in6.sin6_addr,
+		      sizeof(peer->in6.sin6_addr)) == 0;
+}
+
+bool tunnel_is_of(const struct conn *conn, int fd)
+{
+	union sockaddr_any peer = conn_proxy(conn);
+	socklen_t len = peer.sa.sa_family == AF_INET ? sizeof(peer.in) : sizeof(peer.in6);
+
+	/* Unlike getpeername(2), it also tells the peer of a connection that has ended. */
+	return sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &peer, &len) == 0 &&
+	       tunnel_is_peer(conn, &peer.sa, len);
+}
+
+/* connect(2) while the handshake is under way; 0 when it is over now. */
+static int again_pending(struct conn *conn, int fd)
+{
+	int flags, err;
+	int64_t timeout;
+
+	if (drive_advance(conn, fd, HANDSHAKE_ASK) != CONN_PENDING)
+		return 0;
+	flags = sys_get_flags(fd);
+	if (flags < 0 || (flags & O_NONBLOCK) != 0)
+		return -EALREADY;
+	timeout = send_timeout(fd);
+	err = drive_wait(conn, fd, timeout > 0 ? sys_now_ns() + timeout : INT64_MAX);
+	return err == -EAGAIN ? -EALREADY : err;
+}
+
+/* connect(2) on a connected socket: the kernel's word, unless we owe a 0. */
+static int again_connected(struct conn *conn, int fd)
+{
+	int err;
+
+	if (!tunnel_is_of(conn, fd)) {
+		fdtab_forget(fd); /* the number was reused behind our back */
+		return TUNNEL_FRESH;
+	}
+	err = ask_again(conn, fd);
+	return atomic_exchange(&conn->answers_once, false) && err == -EISCONN ? 0 : err;
+}
+
+static int again(struct conn *conn, int fd)
+{
+	if (conn_state(conn) == CONN_PENDING) {
+		int err = again_pending(conn, fd);
+
+		if (err < 0)
+			return err;
+		if (conn_state(conn) == CONN_FRESH)
+			return why_unreached(fd);
+	}
+	switch (conn_state(conn)) {
+	case CONN_CONNECTED:
+	case CONN_OWED:
+		return again_connected(conn, fd);
+	case CONN_FAILED:
+		if (atomic_load(&conn->shut))
+			return -EINVAL;
+		if (!atomic_exchange(&conn->disconnected, false))
+			return take_failure(conn, fd);
+		(void)take_failure(conn, fd);
+		break;
+	case CONN_FRESH:
+	case CONN_PENDING:
+		break;
+	}
+	return TUNNEL_FRESH;
+}
+
+int tunnel_again(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct conn *conn = fdtab_get(fd);
+	int result;
+
+	if (conn == NULL)
+		return TUNNEL_FRESH;
+	if (addr != NULL && len >= sizeof(addr->sa_family) && addr->sa_family == AF_UNSPEC) {
+		result = sys_connect(fd, addr, len);
+		drive_cancel(conn, fd);
+		atomic_store(&conn->shut, false);
+		/* An error that was not told yet stays. */
+		if (conn_state(conn) == CONN_FAILED && atomic_load(&conn->error) != 0)
+			atomic_store(&conn->disconnected, true);
+		else if (!conn_change_state(conn, CONN_CONNECTED, CONN_FRESH))
+			conn_change_state(conn, CONN_FAILED, CONN_FRESH);
+	} else {
+		result = again(conn, fd);
+	}
+	conn_unref(conn);
+	return result;
 }

@@ -1,31 +1,43 @@
 /* SPDX-License-Identifier: ISC */
-/* connect.c - connect(2) and what tells about a connection's peer. */
+/* connect.c - connect(2), shutdown(2), and what tells about a connection's peer. */
 #include <errno.h>
 #include <string.h>
 
 #include "preload.h"
 #include "real.h"
-#include "socksify/fdtab.h"
+#include "socksify/gate.h"
 #include "socksify/tunnel.h"
 
 #ifndef SO_PEERNAME
 #define SO_PEERNAME 28
 #endif
 
-/* connect(2).  route_for_socket() decides; this only translates the answer. */
+/* A direct connection is none of ours from here on, unless it did not come about. */
+static int connect_directly(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	int result = REAL(connect)(fd, addr, len);
+
+	if (fdtab_has(fd) && (result == 0 || errno == EINPROGRESS))
+		fdtab_forget(fd);
+	return result;
+}
+
+/* connect(2).  The engine decides; this only translates the answer. */
 EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct route route;
 	int err;
 
 	preload_ready_network();
+	err = tunnel_again(fd, addr, len);
+	if (err != TUNNEL_FRESH)
+		return libc_result(err);
 	err = route_for_socket(fd, addr, len, &route);
 	if (err < 0)
 		return libc_result(err); /* cannot tell: refuse, never leak */
 	switch (route.verdict) {
 	case ROUTE_DIRECT:
-		fdtab_drop(fd);
-		return REAL(connect)(fd, addr, len);
+		return connect_directly(fd, addr, len);
 	case ROUTE_PROXY:
 		return libc_result(tunnel_connect(fd, &route, addr, len));
 	case ROUTE_BLOCK:
@@ -39,73 +51,95 @@ EXPORT int __connect(int fd, const struct sockaddr *addr, socklen_t len)
 	return connect(fd, addr, len);
 }
 
-/* As the kernel does: at most *@len octets, and the full length. */
-static void give_peer(const struct conn *conn, void *addr, socklen_t room, socklen_t *len)
+/* shutdown(2) */
+EXPORT int shutdown(int fd, int how)
 {
-	memcpy(addr, &conn->peer, room < conn->peer_len ? room : conn->peer_len);
-	*len = conn->peer_len;
-}
-
-/* Could a peer that the kernel names be a proxy?  Cheap, and right when it says no. */
-static bool may_be_proxy(const struct sockaddr *addr, socklen_t len)
-{
-	const struct config *config = route_config();
-	struct target peer;
-
-	if (config == NULL || target_from_sockaddr(addr, len, &peer) < 0)
-		return false;
-	for (int i = 0; i < config->proxy_count; i++)
-		if (config->proxies[i].address.port == peer.port)
-			return true;
-	return false;
-}
-
-/* What the program asked for, if @fd goes through a proxy. */
-static int find_conn(int fd, struct conn *ret)
-{
-	struct sockaddr_in6 peer;
-	socklen_t len = sizeof(peer);
-
-	if (fdtab_has(fd))
-		return fdtab_find(fd, ret);
-	if (REAL(getpeername)(fd, (struct sockaddr *)&peer, &len) < 0 || len > sizeof(peer) ||
-	    !may_be_proxy((const struct sockaddr *)&peer, len))
-		return -ENOENT;
-	return fdtab_adopt(fd, ret);
+	if (fdtab_is_gated(fd) && how >= SHUT_RD && how <= SHUT_RDWR && gate_shutdown(fd))
+		return 0;
+	return REAL(shutdown)(fd, how);
 }
 
 /* getpeername(2): the kernel decides whether there is a peer, the program decided which. */
 EXPORT int getpeername(int fd, struct sockaddr *restrict addr, socklen_t *restrict len)
 {
-	struct conn conn;
-	socklen_t room = len != NULL ? *len : 0;
+	union sockaddr_any peer;
+	socklen_t room, peer_len;
 
+	if (!__builtin_expect(fdtab_has(fd), 0))
+		return REAL(getpeername)(fd, addr, len);
+	if (fdtab_is_gated(fd) && !gate_has_peer(fd))
+		return libc_result(-ENOTCONN);
+	room = len != NULL ? *len : 0;
 	if (REAL(getpeername)(fd, addr, len) < 0)
 		return -1;
-	if (fdtab_has(fd) || may_be_proxy(addr, room < *len ? room : *len)) {
-		int saved = errno;
-
-		if (find_conn(fd, &conn) == 0)
-			give_peer(&conn, addr, room, len);
-		errno = saved;
+	if (gate_peer(fd, addr, room < *len ? room : *len, &peer, &peer_len)) {
+		/* as the kernel does: at most the room there is, and the full length */
+		memcpy(addr, &peer, room < peer_len ? room : peer_len);
+		*len = peer_len;
 	}
 	return 0;
 }
 
-/* getsockopt(2): SO_PEERNAME is getpeername(2) by another door, but refuses to cut. */
+/* getsockname(2) */
+EXPORT int getsockname(int fd, struct sockaddr *restrict addr, socklen_t *restrict len)
+{
+	union sockaddr_any local;
+	socklen_t room, local_len;
+
+	if (!fdtab_is_gated(fd) || !gate_local(fd, &local, &local_len))
+		return REAL(getsockname)(fd, addr, len);
+	room = len != NULL ? *len : 0;
+	if (REAL(getsockname)(fd, addr, len) < 0)
+		return -1;
+	memcpy(addr, &local, room < local_len ? room : local_len);
+	*len = local_len;
+	return 0;
+}
+
+/* An option whose value is ours to tell. */
+static int give_option(int option, void *value, socklen_t *len)
+{
+	if (value == NULL || len == NULL)
+		return libc_result(-EFAULT);
+	if (*len > sizeof(option))
+		*len = sizeof(option);
+	memcpy(value, &option, *len);
+	return 0;
+}
+
+/* SO_PEERNAME is getpeername(2) by another door, but refuses to cut. */
+static int get_peer(int fd, void *value, socklen_t *len)
+{
+	union sockaddr_any peer;
+	socklen_t peer_len;
+
+	if (fdtab_is_gated(fd) && gate_asked_peer(fd, &peer, &peer_len)) {
+		if (value == NULL || len == NULL)
+			return libc_result(-EFAULT);
+	} else {
+		if (REAL(getsockopt)(fd, SOL_SOCKET, SO_PEERNAME, value, len) < 0)
+			return -1;
+		if (!gate_peer(fd, value, *len, &peer, &peer_len))
+			return 0;
+	}
+	if (*len < peer_len)
+		return libc_result(-EINVAL);
+	memcpy(value, &peer, peer_len);
+	return 0;
+}
+
+/* getsockopt(2) */
 EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict len)
 {
-	struct conn conn;
-	int result = REAL(getsockopt)(fd, level, name, value, len);
-	int saved = errno;
+	int option;
 
-	if (result < 0 || level != SOL_SOCKET || name != SO_PEERNAME)
-		return result;
-	if (find_conn(fd, &conn) == 0) {
-		if (*len < conn.peer_len)
-			return libc_result(-EINVAL);
-		memcpy(value, &conn.peer, conn.peer_len);
+	if (fdtab_is_gated(fd)) {
+		if (name == SO_ERROR && level == SOL_SOCKET && gate_error(fd, &option) == 0)
+			return give_option(option, value, len);
+		if (gate_get_option(fd, level, name, &option))
+			return give_option(option, value, len);
 	}
-	errno = saved;
-	return 0;
+	if (name == SO_PEERNAME && level == SOL_SOCKET && fdtab_has(fd))
+		return get_peer(fd, value, len);
+	return REAL(getsockopt)(fd, level, name, value, len);
 }

@@ -3,12 +3,12 @@
 #include <stdarg.h>
 
 #include "real.h"
-#include "socksify/fdtab.h"
+#include "socksify/gate.h"
 
 /* close(2) */
 EXPORT int close(int fd)
 {
-	fdtab_drop(fd);
+	fdtab_close(fd);
 	return REAL(close)(fd);
 }
 
@@ -23,14 +23,14 @@ EXPORT int close_range(unsigned low, unsigned high, int flags)
 	int result = REAL(close_range)(low, high, flags);
 
 	if (result == 0 && ((unsigned)flags & CLOSE_RANGE_CLOEXEC) == 0)
-		fdtab_drop_range(low, high);
+		fdtab_close_range(low, high);
 	return result;
 }
 
 /* closefrom(3) */
 EXPORT void closefrom(int low)
 {
-	fdtab_drop_range(low < 0 ? 0 : (unsigned)low, ~0u);
+	fdtab_close_range(low < 0 ? 0 : (unsigned)low, ~0u);
 	REAL(closefrom)(low);
 }
 
@@ -39,9 +39,21 @@ EXPORT int fclose(FILE *stream)
 {
 	int fd = fileno(stream);
 
-	if (fdtab_has(fd))
-		fdtab_drop(fd);
+	fdtab_close(fd);
 	return REAL(fclose)(stream);
+}
+
+/* fdopen(3) */
+EXPORT FILE *fdopen(int fd, const char *mode)
+{
+	if (conn_is_under_way(fdtab_state(fd)))
+		gate_finish(fd);
+	return REAL(fdopen)(fd, mode);
+}
+
+EXPORT FILE *_IO_fdopen(int fd, const char *mode)
+{
+	return fdopen(fd, mode);
 }
 
 /* dup(2) */
@@ -54,11 +66,20 @@ EXPORT int dup(int fd)
 	return result;
 }
 
+/* What stdio reads and writes goes past us: a handshake comes to its end first. */
+static void finish_for_stdio(int from, int to)
+{
+	if (to >= STDIN_FILENO && to <= STDERR_FILENO && conn_is_under_way(fdtab_state(from)))
+		gate_finish(from);
+}
+
 /* dup2(2) */
 EXPORT int dup2(int from, int to)
 {
-	int result = REAL(dup2)(from, to);
+	int result;
 
+	finish_for_stdio(from, to);
+	result = REAL(dup2)(from, to);
 	if (result >= 0)
 		fdtab_dup(from, to);
 	return result;
@@ -72,17 +93,30 @@ EXPORT int __dup2(int from, int to)
 /* dup3(2) */
 EXPORT int dup3(int from, int to, int flags)
 {
-	int result = REAL(dup3)(from, to, flags);
+	int result;
 
+	finish_for_stdio(from, to);
+	result = REAL(dup3)(from, to, flags);
 	if (result >= 0)
 		fdtab_dup(from, to);
 	return result;
 }
 
-static void note_fcntl(int fd, int command, int result)
+static inline bool is_noted(int command)
 {
-	if (result >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))
+	return command == F_SETFL || command == F_DUPFD || command == F_DUPFD_CLOEXEC;
+}
+
+static void note_fcntl(int fd, int command, long argument, int result)
+{
+	if (result < 0)
+		return;
+	if (command != F_SETFL)
 		fdtab_dup(fd, result);
+	else if ((argument & O_NONBLOCK) != 0)
+		fdtab_change_marks(fd, FD_NONBLOCK, 0);
+	else
+		fdtab_change_marks(fd, 0, FD_NONBLOCK);
 }
 
 /* fcntl(2): the third argument is an int or a pointer, and travels as a long. */
@@ -96,8 +130,20 @@ EXPORT int fcntl(int fd, int command, ...)
 	argument = va_arg(rest, long);
 	va_end(rest);
 	result = REAL(fcntl)(fd, command, argument);
-	note_fcntl(fd, command, result);
+	if (__builtin_expect(is_noted(command), 0))
+		note_fcntl(fd, command, argument, result);
 	return result;
+}
+
+EXPORT int __fcntl(int fd, int command, ...)
+{
+	va_list rest;
+	long argument;
+
+	va_start(rest, command);
+	argument = va_arg(rest, long);
+	va_end(rest);
+	return fcntl(fd, command, argument);
 }
 
 EXPORT int fcntl64(int fd, int command, ...)
@@ -110,6 +156,7 @@ EXPORT int fcntl64(int fd, int command, ...)
 	argument = va_arg(rest, long);
 	va_end(rest);
 	result = REAL(fcntl64)(fd, command, argument);
-	note_fcntl(fd, command, result);
+	if (__builtin_expect(is_noted(command), 0))
+		note_fcntl(fd, command, argument, result);
 	return result;
 }

@@ -10,12 +10,13 @@
 #include <errno.h>
 
 #include "real.h"
+#include "socksify/drive.h"
 #include "socksify/fdtab.h"
 #include "socksify/log.h"
 #include "socksify/namepool.h"
 #include "socksify/route.h"
 #include "socksify/sys.h"
-#include "socksify/tunnel.h"
+#include "socksify/upstream.h"
 
 enum stage { STAGE_NEW, STAGE_BUSY, STAGE_DONE };
 
@@ -45,7 +46,7 @@ static void once(_Atomic int *stage, void (*fn)(void))
 
 static void in_fork_child(void)
 {
-	fdtab_set_owner(sys_getpid());
+	drive_in_child(sys_getpid());
 }
 
 /* Programs may clear their environment (nginx does): keep what is needed later. */
@@ -71,7 +72,7 @@ static void read_settings(void)
 	note_pool_dir();
 	/* With a configuration there are no errors of our own to tell: those are errnos. */
 	log_setup(config->log_path, config->quiet || config->verbose == 0 ? -1 : config->verbose);
-	tunnel_set_proxy_address(secure_getenv("SOCKSIFY_PROXY_ADDRESS"));
+	upstream_hand_down(secure_getenv("SOCKSIFY_PROXY_ADDRESS"));
 	route_setup(config, NULL);
 }
 
@@ -79,7 +80,7 @@ static void read_settings(void)
 static void prepare_network(void)
 {
 	fdtab_set_owner(sys_getpid());
-	pthread_atfork(NULL, NULL, in_fork_child);
+	pthread_atfork(drive_before_fork, drive_in_parent, in_fork_child);
 	if (pool_dir[0] == '\0')
 		snprintf(pool_dir, sizeof(pool_dir), "/tmp/socksify-%u", (unsigned)geteuid());
 	if (namepool_open(pool_dir) < 0)

@@ -4,21 +4,17 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <stdatomic.h>
 
 #define REAL_NAME(name) #name,
 static const char *const names[REAL_COUNT] = { REAL_SYMBOLS(REAL_NAME) };
 
-static _Atomic(void *) slots[REAL_COUNT];
+_Atomic(void *) real_symbols[REAL_COUNT];
 
-void *real_symbol(enum real_id id)
+void *real_look_up(enum real_id id)
 {
-	void *fn = atomic_load_explicit(&slots[id], memory_order_relaxed);
+	void *fn = dlsym(RTLD_NEXT, names[id]);
 
-	if (fn == NULL) {
-		fn = dlsym(RTLD_NEXT, names[id]);
-		atomic_store_explicit(&slots[id], fn, memory_order_relaxed);
-	}
+	atomic_store_explicit(&real_symbols[id], fn, memory_order_relaxed);
 	return fn;
 }
 

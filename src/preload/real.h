@@ -5,25 +5,57 @@
 
 #include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <resolv.h>
+#include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* Names that glibc exports without a prototype. */
-extern int __connect(int fd, const struct sockaddr *addr, socklen_t len);
+/* Names that glibc exports without a prototype, or only to its fortified headers. */
 extern int __close(int fd);
+extern int __connect(int fd, const struct sockaddr *addr, socklen_t len);
 extern int __dup2(int from, int to);
+extern int __fcntl(int fd, int command, ...);
+extern int __poll(struct pollfd *fds, nfds_t count, int timeout);
+extern int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size);
+extern int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+		       const sigset_t *mask, size_t size);
+extern ssize_t __read(int fd, void *bytes, size_t n);
+extern ssize_t __read_chk(int fd, void *bytes, size_t n, size_t size);
+extern ssize_t __recv(int fd, void *bytes, size_t n, int flags);
+extern ssize_t __recv_chk(int fd, void *bytes, size_t n, size_t size, int flags);
+extern ssize_t __recvfrom_chk(int fd, void *bytes, size_t n, size_t size, int flags,
+			      struct sockaddr *addr, socklen_t *len);
+extern int __select(int nfds, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout);
+extern ssize_t __send(int fd, const void *bytes, size_t n, int flags);
+extern int __sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags);
+extern int __socket(int domain, int type, int protocol);
+extern ssize_t __write(int fd, const void *bytes, size_t n);
+extern FILE *_IO_fdopen(int fd, const char *mode);
 
 #define REAL_SYMBOLS(X) \
-	X(close) X(close_range) X(closefrom) X(connect) X(dup) X(dup2) X(dup3) \
-	X(fclose) X(fcntl) X(fcntl64) X(getaddrinfo) X(gethostbyaddr) X(gethostbyaddr_r) \
+	X(accept) X(accept4) X(close) X(close_range) X(closefrom) X(connect) \
+	X(dup) X(dup2) X(dup3) X(epoll_create) X(epoll_create1) X(epoll_ctl) \
+	X(epoll_pwait) X(epoll_pwait2) X(epoll_wait) X(execv) X(execve) X(execveat) \
+	X(execvp) X(execvpe) X(fclose) X(fcntl) X(fcntl64) X(fdopen) X(fexecve) \
+	X(getaddrinfo) X(getaddrinfo_a) X(gethostbyaddr) X(gethostbyaddr_r) \
 	X(gethostbyname) X(gethostbyname2) X(gethostbyname2_r) X(gethostbyname_r) \
-	X(getnameinfo) X(getpeername) X(getsockopt) X(sendmmsg) X(sendmsg) \
-	X(getaddrinfo_a) X(res_nquery) X(res_nquerydomain) X(res_nsearch) X(res_nsend) \
-	X(res_query) X(res_querydomain) X(res_search) X(res_send) X(sendto) X(syscall)
+	X(getnameinfo) X(getpeername) X(getsockname) X(getsockopt) X(ioctl) X(listen) X(poll) \
+	X(posix_spawn_file_actions_adddup2) X(ppoll) X(pselect) X(read) X(readv) X(recv) X(recvfrom) X(recvmmsg) X(recvmsg) \
+	X(res_nquery) X(res_nquerydomain) X(res_nsearch) X(res_nsend) X(res_query) \
+	X(res_querydomain) X(res_search) X(res_send) X(select) X(send) X(sendfile) \
+	X(sendfile64) X(sendmmsg) X(sendmsg) X(sendto) X(setsockopt) X(shutdown) \
+	X(socket) X(socketpair) X(splice) X(syscall) X(write) X(writev) \
+	X(__poll_chk) X(__ppoll_chk) X(__read_chk) X(__recv_chk) X(__recvfrom_chk)
 
 #define REAL_ID(name) REAL_##name,
 enum real_id { REAL_SYMBOLS(REAL_ID) REAL_COUNT };
@@ -31,12 +63,21 @@ enum real_id { REAL_SYMBOLS(REAL_ID) REAL_COUNT };
 
 #define REAL(name) ((__typeof__(&name))real_symbol(REAL_##name))
 
+/* NULL until they are looked up. */
+extern _Atomic(void *) real_symbols[REAL_COUNT];
+void *real_look_up(enum real_id id);
+
 /*
  * real_symbol - the next definition of a function.
  * Lock-free: dlsym(3) may come back here, and racing threads store the same
  * pointer.  Async-signal-safe once real_resolve_all() has run.
  */
-void *real_symbol(enum real_id id);
+static inline void *real_symbol(enum real_id id)
+{
+	void *fn = atomic_load_explicit(&real_symbols[id], memory_order_relaxed);
+
+	return __builtin_expect(fn != NULL, 1) ? fn : real_look_up(id);
+}
 
 /* Look all of them up; called by the constructor. */
 void real_resolve_all(void);

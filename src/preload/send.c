@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /* send.c - the calls that send to an address: sendto(2), sendmsg(2), sendmmsg(2). */
 #include <errno.h>
+#include <string.h>
 
 #include "preload.h"
 #include "real.h"
+#include "socksify/gate.h"
 #include "socksify/tunnel.h"
+#include "socksify/wait.h"
 
 /* What to do with a send that names an address. */
 enum send_how { SEND_AS_IS, SEND_CONNECTED };
@@ -37,19 +40,61 @@ static int prepare(int fd, const struct sockaddr *addr, socklen_t len, int flags
 	return err < 0 ? err : SEND_CONNECTED;
 }
 
+/* MSG_FASTOPEN on a socket that has a connection already is connect(2) again. */
+static int prepare_address(int fd, const struct sockaddr *addr, socklen_t len, int flags)
+{
+	int err = TUNNEL_FRESH;
+
+	if ((flags & MSG_FASTOPEN) != 0)
+		err = tunnel_again(fd, addr, len);
+	if (err == TUNNEL_FRESH)
+		err = prepare(fd, addr, len, flags);
+	else if (err == 0)
+		err = SEND_CONNECTED;
+	/* Other than a stream's own address, which the kernel ignores, nothing may overtake a handshake. */
+	if (err == SEND_AS_IS && fdtab_is_gated(fd))
+		err = gate_send(fd, flags);
+	return err;
+}
+
+static int prepare_send(int fd, const struct sockaddr *addr, socklen_t len, int flags)
+{
+	if (addr != NULL)
+		return prepare_address(fd, addr, len, flags);
+	return fdtab_is_gated(fd) ? gate_send(fd, flags) : SEND_AS_IS;
+}
+
 /* sendto(2) */
 EXPORT ssize_t sendto(int fd, const void *bytes, size_t n, int flags,
 		      const struct sockaddr *addr, socklen_t len)
 {
-	int how = SEND_AS_IS;
+	int how = prepare_send(fd, addr, len, flags);
 
-	if (addr != NULL)
-		how = prepare(fd, addr, len, flags);
 	if (how < 0)
 		return libc_result(how);
 	if (how == SEND_CONNECTED)
 		return REAL(sendto)(fd, bytes, n, flags & ~MSG_FASTOPEN, NULL, 0);
 	return REAL(sendto)(fd, bytes, n, flags, addr, len);
+}
+
+/* Another process gets these fds: a handshake comes to its end first. */
+static void finish_passed(const struct msghdr *msg)
+{
+	if (!wait_has_pending() || msg->msg_control == NULL)
+		return;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL;
+	     c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)msg, c)) {
+		const unsigned char *at = CMSG_DATA(c);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t n = CMSG_LEN(0); n + sizeof(int) <= c->cmsg_len; n += sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, at + n - CMSG_LEN(0), sizeof(fd));
+			gate_finish(fd);
+		}
+	}
 }
 
 /* sendmsg(2) */
@@ -58,8 +103,10 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	struct msghdr plain;
 	int how = SEND_AS_IS;
 
-	if (msg != NULL && msg->msg_name != NULL)
-		how = prepare(fd, msg->msg_name, msg->msg_namelen, flags);
+	if (msg != NULL) {
+		finish_passed(msg);
+		how = prepare_send(fd, msg->msg_name, msg->msg_namelen, flags);
+	}
 	if (how < 0)
 		return libc_result(how);
 	if (how == SEND_AS_IS)
@@ -81,7 +128,7 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 
 	for (unsigned i = 0; msgs != NULL && i < count; i++)
 		has_name = has_name || msgs[i].msg_hdr.msg_name != NULL;
-	if (!has_name)
+	if (!has_name && !wait_has_pending())
 		return REAL(sendmmsg)(fd, msgs, count, flags);
 	for (sent = 0; sent < count; sent++) {
 		ssize_t n = sendmsg(fd, &msgs[sent].msg_hdr, flags);
@@ -91,4 +138,9 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 		msgs[sent].msg_len = (unsigned)n;
 	}
 	return sent > 0 ? (int)sent : -1;
+}
+
+EXPORT int __sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+	return sendmmsg(fd, msgs, count, flags);
 }

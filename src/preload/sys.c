@@ -3,8 +3,10 @@
 #include "socksify/sys.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -49,20 +51,111 @@ int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len
 	return (int)raw(SYS_setsockopt, fd, level, name, ARG(value), (long)len, 0);
 }
 
-int sys_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ms)
+int sys_getpeername(int fd, void *addr, socklen_t *len)
 {
-	struct timespec ts = { timeout_ms / 1000, timeout_ms % 1000 * 1000000 };
-
-	return (int)raw(SYS_ppoll, ARG(fds), (long)count,
-			timeout_ms < 0 ? 0 : ARG(&ts), 0, 0, 0);
+	return (int)raw(SYS_getpeername, fd, ARG(addr), ARG(len), 0, 0, 0);
 }
 
-int64_t sys_now_ms(void)
+int sys_getsockname(int fd, void *addr, socklen_t *len)
+{
+	return (int)raw(SYS_getsockname, fd, ARG(addr), ARG(len), 0, 0, 0);
+}
+
+int sys_shutdown(int fd, int how)
+{
+	return (int)raw(SYS_shutdown, fd, how, 0, 0, 0, 0);
+}
+
+int sys_dup(int fd, int lowest)
+{
+	return (int)raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest, 0, 0, 0);
+}
+
+int sys_readable(int fd)
+{
+	int octets = 0, err = (int)raw(SYS_ioctl, fd, FIONREAD, ARG(&octets), 0, 0, 0);
+
+	return err < 0 ? err : octets;
+}
+
+int sys_get_flags(int fd)
+{
+	return (int)raw(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+}
+
+bool sys_is_cloexec(int fd)
+{
+	return (raw(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) & FD_CLOEXEC) != 0;
+}
+
+int sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	return (int)raw(SYS_epoll_ctl, epfd, op, fd, ARG(event), 0, 0);
+}
+
+#define NS_PER_S 1000000000
+#define NS_PER_MS 1000000
+
+/* The result of a libc function, whose errno is taken back. */
+static int taken(int result, int saved)
+{
+	if (result >= 0)
+		return result;
+	result = -errno;
+	errno = saved;
+	return result;
+}
+
+int sys_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask)
+{
+	struct timespec ts = { timeout_ns / NS_PER_S, timeout_ns % NS_PER_S };
+	int saved = errno;
+
+	return taken(REAL(ppoll)(fds, count, timeout_ns < 0 ? NULL : &ts, mask), saved);
+}
+
+int sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns,
+		   const sigset_t *mask)
+{
+	int64_t ms = timeout_ns < 0 ? -1 : (timeout_ns + NS_PER_MS - 1) / NS_PER_MS;
+	int saved = errno;
+
+	return taken(REAL(epoll_pwait)(epfd, events, max, ms > INT_MAX ? INT_MAX : (int)ms, mask),
+		     saved);
+}
+
+int64_t sys_now_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+void *sys_map(size_t size, bool shared)
+{
+	long map = raw(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
+		       (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1, 0);
+
+	return map < 0 && map > -4096 ? NULL : (void *)map;
+}
+
+void sys_unmap(void *map, size_t size)
+{
+	(void)raw(SYS_munmap, ARG(map), (long)size, 0, 0, 0, 0);
+}
+
+bool sys_is_running(int pid)
+{
+	long fd = raw(SYS_pidfd_open, pid, 0, 0, 0, 0, 0);
+	struct pollfd p = { .fd = (int)fd, .events = POLLIN };
+	bool running;
+
+	if (fd < 0)
+		return fd != -ESRCH && raw(SYS_kill, pid, 0, 0, 0, 0, 0) != -ESRCH;
+	running = sys_poll(&p, 1, 0, NULL) == 0;
+	(void)raw(SYS_close, fd, 0, 0, 0, 0, 0);
+	return running;
 }
 
 int sys_getpid(void)
@@ -101,15 +194,17 @@ int sys_close(int fd)
 bool sys_has_interrupting_handler(void)
 {
 	struct sigaction sa;
+	int saved = errno;
+	bool has = false;
 
 	for (int sig = 1; sig < NSIG; sig++) {
 		if (sig == SIGKILL || sig == SIGSTOP || sigaction(sig, NULL, &sa) < 0)
 			continue;
-		if (sa.sa_handler != SIG_DFL && sa.sa_handler != SIG_IGN &&
-		    (sa.sa_flags & SA_RESTART) == 0)
-			return true;
+		has = has || (sa.sa_handler != SIG_DFL && sa.sa_handler != SIG_IGN &&
+			      (sa.sa_flags & SA_RESTART) == 0);
 	}
-	return false;
+	errno = saved; /* the signals that libc keeps to itself are EINVAL */
+	return has;
 }
 
 int sys_resolve(const char *name, uint16_t port, struct target *ret, int max)

@@ -6,7 +6,9 @@
 
 #include "real.h"
 
-#define PTR(type, x) ((type)(uintptr_t)(x))
+/* The arguments by number. */
+#define PTR(type, i) ((type)(uintptr_t)a[i])
+#define INT(i) ((int)a[i])
 
 /* syscall(2) */
 EXPORT long syscall(long number, ...)
@@ -19,19 +21,51 @@ EXPORT long syscall(long number, ...)
 		a[i] = va_arg(rest, long);
 	va_end(rest);
 	switch (number) {
+	case SYS_socket:
+		return socket(INT(0), INT(1), INT(2));
 	case SYS_connect:
-		return connect((int)a[0], PTR(const struct sockaddr *, a[1]), (socklen_t)a[2]);
+		return connect(INT(0), PTR(const struct sockaddr *, 1), (socklen_t)a[2]);
 	case SYS_sendto:
-		return sendto((int)a[0], PTR(const void *, a[1]), (size_t)a[2], (int)a[3],
-			      PTR(const struct sockaddr *, a[4]), (socklen_t)a[5]);
+		return sendto(INT(0), PTR(const void *, 1), (size_t)a[2], INT(3),
+			      PTR(const struct sockaddr *, 4), (socklen_t)a[5]);
 	case SYS_sendmsg:
-		return sendmsg((int)a[0], PTR(const struct msghdr *, a[1]), (int)a[2]);
+		return sendmsg(INT(0), PTR(const struct msghdr *, 1), INT(2));
 	case SYS_sendmmsg:
-		return sendmmsg((int)a[0], PTR(struct mmsghdr *, a[1]), (unsigned)a[2], (int)a[3]);
+		return sendmmsg(INT(0), PTR(struct mmsghdr *, 1), (unsigned)a[2], INT(3));
+	case SYS_recvfrom:
+		return recvfrom(INT(0), PTR(void *, 1), (size_t)a[2], INT(3),
+				PTR(struct sockaddr *, 4), PTR(socklen_t *, 5));
+	case SYS_recvmsg:
+		return recvmsg(INT(0), PTR(struct msghdr *, 1), INT(2));
+	case SYS_read:
+		return read(INT(0), PTR(void *, 1), (size_t)a[2]);
+	case SYS_readv:
+		return readv(INT(0), PTR(const struct iovec *, 1), INT(2));
+	case SYS_write:
+		return write(INT(0), PTR(const void *, 1), (size_t)a[2]);
+	case SYS_writev:
+		return writev(INT(0), PTR(const struct iovec *, 1), INT(2));
 	case SYS_close:
-		return close((int)a[0]);
+		return close(INT(0));
+	case SYS_shutdown:
+		return shutdown(INT(0), INT(1));
 	case SYS_getpeername:
-		return getpeername((int)a[0], PTR(struct sockaddr *, a[1]), PTR(socklen_t *, a[2]));
+		return getpeername(INT(0), PTR(struct sockaddr *, 1), PTR(socklen_t *, 2));
+	case SYS_getsockopt:
+		return getsockopt(INT(0), INT(1), INT(2), PTR(void *, 3), PTR(socklen_t *, 4));
+	case SYS_epoll_ctl:
+		return epoll_ctl(INT(0), INT(1), INT(2), PTR(struct epoll_event *, 3));
+#ifdef SYS_epoll_wait
+	case SYS_epoll_wait:
+		return epoll_wait(INT(0), PTR(struct epoll_event *, 1), INT(2), INT(3));
+#endif
+	case SYS_epoll_pwait:
+		return epoll_pwait(INT(0), PTR(struct epoll_event *, 1), INT(2), INT(3),
+				   PTR(const sigset_t *, 4));
+#ifdef SYS_poll
+	case SYS_poll:
+		return poll(PTR(struct pollfd *, 0), (nfds_t)a[1], INT(2));
+#endif
 	case SYS_io_uring_setup:
 		/* Its connects could not be seen; runtimes fall back to epoll. */
 		return libc_result(-ENOSYS);

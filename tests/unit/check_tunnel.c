@@ -1,146 +1,275 @@
 /* SPDX-License-Identifier: ISC */
-/* check_tunnel.c - the blocking tunnel against a scripted kernel that fails at each step. */
+/* check_tunnel.c - connect(2) on a blocking socket against a scripted kernel. */
 #include <check.h>
 #include <errno.h>
-#include <string.h>
+#include <fcntl.h>
 
-#include "../lib/fakesys.h"
-#include "socksify/fdtab.h"
-#include "socksify/tunnel.h"
+#include "../lib/program.h"
+#include "socksify/upstream.h"
 
-#define GRANTED "\5\0" "\5\0\0\1\1\2\3\4\0\120"
+static struct fake_server *const server = &fakesys.servers[0];
 
-static struct config config;
-static struct proxy proxy;
-static struct route route;
-static const struct sockaddr_in asked = { .sin_family = AF_INET };
-
-static void begin(const char *reply, size_t len)
+static void begin(void)
 {
-	memset(&fakesys, 0, sizeof(fakesys));
-	fakesys.reply = reply;
-	fakesys.reply_len = len;
-	fakesys.slice = 1024;
-	fakesys.send_timeout_us = 0;
-	config = (struct config){ .proxies = &proxy, .proxy_count = 1, .timeout_ms = 1000 };
-	proxy = (struct proxy){ .has_login = false };
-	ck_assert_int_eq(target_from_host("192.0.2.1", 9, 1080, &proxy.address), 0);
-	route = (struct route){ .verdict = ROUTE_PROXY, .proxy = &proxy };
-	ck_assert_int_eq(target_from_host("example.org", 11, 80, &route.target), 0);
-	route_setup(&config, NULL);
-	tunnel_set_proxy_address(NULL);
-	fdtab_set_owner(1);
+	program_start();
+	p_socket(5, 0);
 }
 
-static int go(void)
+/* Connected to the target: what is sent follows the request. */
+static void check_connected(void)
 {
-	return tunnel_connect(5, &route, (const struct sockaddr *)(const void *)&asked,
-			      sizeof(asked));
+	size_t talk = FAKE_GREETING + FAKE_REQUEST;
+
+	ck_assert_int_eq(fdtab_state(5), CONN_CONNECTED);
+	ck_assert_uint_eq(fakesys.fds[5]->reply_pos, server->reply_len);
+	ck_assert_uint_eq(fakesys.fds[5]->sent_len, talk);
+	fakesys.slice = 0;
+	ck_assert_int_eq(p_send(5, 0), 2);
+	ck_assert_mem_eq(fakesys.fds[5]->sent + talk, "ho", 2);
+	ck_assert_int_eq(p_peer_port(5), TARGET_PORT);
+	ck_assert_int_eq(p_connect(5), -EISCONN);
+}
+
+/* Failed, and can be connected anew. */
+static void check_reusable(void)
+{
+	ck_assert_int_eq(fdtab_state(5), CONN_FRESH);
+	ck_assert_int_eq(fakesys.fds[5]->state, FAKE_CLOSED);
+	ck_assert_int_eq(p_error(5), 0);
+	*server = (struct fake_server){ .host = 1, .reply = FAKE_GRANTED,
+					.reply_len = sizeof(FAKE_GRANTED) - 1 };
+	ck_assert_int_eq(p_connect(5), 0);
+	check_connected();
 }
 
 START_TEST(it_connects_in_any_slicing)
 {
-	begin(GRANTED, sizeof(GRANTED) - 1);
+	begin();
 	fakesys.slice = (size_t)_i;
-	ck_assert_int_eq(go(), 0);
-	ck_assert_uint_eq(fakesys.reply_pos, fakesys.reply_len);
-	ck_assert_uint_eq(fakesys.sent_len, 3 + 4 + 1 + 11 + 2);
-	ck_assert(fakesys.connected);
-	ck_assert(fdtab_has(5));
+	server->answer_ns = 50 * MS;
+	ck_assert_int_eq(p_connect(5), 0);
+	check_connected();
+	program_end();
 }
 END_TEST
 
-START_TEST(each_error_at_each_step_is_an_error_or_harmless)
+START_TEST(it_connects_however_slowly_the_octets_arrive)
 {
-	static const int errors[] = { -EINTR, -EAGAIN, -ENOMEM, -ECONNRESET, -EPIPE,
-				      -ECONNREFUSED, -ENETUNREACH, -EINPROGRESS };
-	int last;
-
-	begin(GRANTED, sizeof(GRANTED) - 1);
-	ck_assert_int_eq(go(), 0);
-	last = fakesys.step;
-	for (int step = 1; step <= last; step++) {
-		int result;
-
-		begin(GRANTED, sizeof(GRANTED) - 1);
-		fakesys.fail_at = step;
-		fakesys.fail_with = errors[_i];
-		result = go();
-		ck_assert_int_ne(result, -EPROTO);
-		ck_assert_int_ne(result, -ECONNRESET);
-		if (result == 0) {
-			ck_assert_uint_eq(fakesys.reply_pos, fakesys.reply_len);
-			ck_assert(fakesys.connected);
-		} else {
-			ck_assert_int_lt(result, 0);
-			ck_assert(!fakesys.connected);
-		}
-	}
+	begin();
+	server->connect_ns = 30 * MS;
+	server->answer_ns = 50 * MS;
+	server->gap_ns = _i * MS;
+	ck_assert_int_eq(p_connect(5), 0);
+	ck_assert_int_eq(fakesys.now_ns, (30 + 2 * 50 + 10 * _i) * MS);
+	check_connected();
+	program_end();
 }
 END_TEST
 
 START_TEST(silence_ends_at_the_deadline)
 {
-	begin(GRANTED, (size_t)_i);
-	ck_assert_int_eq(go(), -ETIMEDOUT);
-	ck_assert_int_ge(fakesys.now_ms, 1000);
-	ck_assert_int_lt(fakesys.now_ms, 1010);
-	ck_assert(!fakesys.connected);
+	begin();
+	server->reply_len = (size_t)_i;
+	ck_assert_int_eq(p_connect(5), -ETIMEDOUT);
+	ck_assert_int_eq(fakesys.now_ns, 10000 * MS);
+	check_reusable();
+	program_end();
 }
 END_TEST
 
 START_TEST(an_early_end_is_a_refusal)
 {
-	begin(GRANTED, (size_t)_i);
-	fakesys.then_eof = true;
-	ck_assert_int_eq(go(), -ECONNREFUSED);
-	ck_assert(!fakesys.connected);
+	begin();
+	server->reply_len = (size_t)(_i / 2);
+	server->then_eof = _i % 2 == 0;
+	server->then_reset = _i % 2 != 0;
+	ck_assert_int_eq(p_connect(5), -ECONNREFUSED);
+	check_reusable();
+	program_end();
 }
 END_TEST
 
-START_TEST(the_programs_send_timeout_counts_and_stays)
+START_TEST(each_reply_has_its_errno)
 {
-	begin(GRANTED, 2);
-	fakesys.send_timeout_us = 250000;
-	ck_assert_int_eq(go(), -ETIMEDOUT);
-	ck_assert_int_lt(fakesys.now_ms, 260);
-	ck_assert_int_eq(fakesys.send_timeout_us, 250000);
+	static const struct {
+		const char *reply;
+		int errno_;
+	} cases[] = {
+		{ FAKE_REFUSED("\1"), ECONNREFUSED }, { FAKE_REFUSED("\2"), EACCES },
+		{ FAKE_REFUSED("\3"), ENETUNREACH },  { FAKE_REFUSED("\4"), EHOSTUNREACH },
+		{ FAKE_REFUSED("\5"), ECONNREFUSED }, { FAKE_REFUSED("\6"), ETIMEDOUT },
+		{ FAKE_REFUSED("\7"), ECONNREFUSED }, { FAKE_REFUSED("\10"), ENETUNREACH },
+		{ FAKE_REFUSED("\11"), ECONNREFUSED }, { "\5\377\0\0\0\0\0\0\0\0\0\0", EACCES },
+		{ "\4\0\0\0\0\0\0\0\0\0\0\0", ECONNREFUSED },
+		{ "\5\0\4\0\0\0\0\0\0\0\0\0", ECONNREFUSED },
+	};
+
+	begin();
+	server->reply = cases[_i].reply;
+	ck_assert_int_eq(p_connect(5), -cases[_i].errno_);
+	check_reusable();
+	program_end();
 }
 END_TEST
 
-START_TEST(a_handler_without_restart_interrupts)
+START_TEST(a_proxy_that_refuses_gives_its_own_errno)
 {
-	begin(GRANTED, 2);
-	fakesys.interrupts = true;
-	fakesys.fail_with = -EINTR;
-	fakesys.fail_at = 3; /* connect */
-	ck_assert_int_eq(go(), -EINTR);
+	static const int errors[] = { ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT };
+
+	begin();
+	server->connect_ns = 20 * MS;
+	server->connect_error = errors[_i];
+	ck_assert_int_eq(p_connect(5), -errors[_i]);
+	check_reusable();
+	program_end();
 }
 END_TEST
 
-/* Else the program's next connect(2) would be 0 instead of EISCONN, and begin a second handshake. */
-START_TEST(a_connect_in_progress_is_asked_for_its_result)
+START_TEST(a_proxy_that_does_not_answer_ends_at_the_deadline)
 {
-	begin(GRANTED, sizeof(GRANTED) - 1);
-	fakesys.fail_with = -EINPROGRESS;
-	fakesys.fail_at = 3;
-	ck_assert_int_eq(go(), 0);
+	begin();
+	server->connect_ns = -1;
+	ck_assert_int_eq(p_connect(5), -ETIMEDOUT);
+	ck_assert_int_eq(fakesys.now_ns, 10000 * MS);
+	check_reusable();
+	program_end();
+}
+END_TEST
+
+START_TEST(all_addresses_of_the_proxy_are_tried)
+{
+	begin();
+	fakesys.servers[1] = *server;
+	fakesys.servers[1].host = 2;
+	server->connect_error = ECONNREFUSED;
+	server->connect_ns = 10 * MS;
+	ck_assert_int_eq(target_from_host("proxies.example", 15, 1080, &program_proxy.address), 0);
+	p_set_flags(5, _i);
+	if (_i == 0) {
+		ck_assert_int_eq(p_connect(5), 0);
+	} else {
+		ck_assert_int_eq(p_connect(5), -EINPROGRESS);
+		ck_assert_int_eq(p_poll1(5, POLLOUT, 1000), POLLOUT);
+	}
 	ck_assert_int_eq(fakesys.connects, 2);
+	ck_assert_int_eq(fakesys.fds[5]->server->host, 2);
+	ck_assert_int_eq(p_peer_port(5), TARGET_PORT);
+	program_end();
 }
 END_TEST
 
 START_TEST(a_proxy_given_by_name_is_resolved)
 {
-	begin(GRANTED, sizeof(GRANTED) - 1);
-	ck_assert_int_eq(target_from_host("proxy.example", 13, 1080, &proxy.address), 0);
-	ck_assert_int_eq(go(), 0);
-	begin(GRANTED, sizeof(GRANTED) - 1);
-	ck_assert_int_eq(target_from_host("other.example", 13, 1080, &proxy.address), 0);
-	ck_assert_int_eq(go(), -EHOSTUNREACH);
-	begin(GRANTED, sizeof(GRANTED) - 1);
-	ck_assert_int_eq(target_from_host("other.example", 13, 1080, &proxy.address), 0);
-	tunnel_set_proxy_address("192.0.2.7,nonsense,192.0.2.8");
-	ck_assert_int_eq(go(), 0);
+	begin();
+	ck_assert_int_eq(target_from_host("other.example", 13, 1080, &program_proxy.address), 0);
+	ck_assert_int_eq(p_connect(5), -EHOSTUNREACH);
+	ck_assert_int_eq(target_from_host("proxy.example", 13, 1080, &program_proxy.address), 0);
+	ck_assert_int_eq(p_connect(5), 0);
+	check_connected();
+	p_socket(6, 0);
+	ck_assert_int_eq(target_from_host("other.example", 13, 1080, &program_proxy.address), 0);
+	upstream_hand_down("192.0.2.1,nonsense,192.0.2.8");
+	ck_assert_int_eq(p_connect(6), 0);
+	program_end();
+}
+END_TEST
+
+/* connect(2): EINPROGRESS, and EALREADY after another timeout; the result comes when it is there. */
+START_TEST(the_programs_send_timeout_counts_and_stays)
+{
+	begin();
+	fdtab_change_marks(5, FD_OPTIONS, 0);
+	fakesys.fds[5]->send_timeout_us = 250000;
+	if (_i == 0)
+		server->connect_ns = 600 * MS;
+	else
+		server->answer_ns = 300 * MS;
+	ck_assert_int_eq(p_connect(5), -EINPROGRESS);
+	ck_assert_int_eq(fakesys.now_ns, 250 * MS);
+	ck_assert_int_eq(fakesys.fds[5]->send_timeout_us, 250000);
+	ck_assert_int_eq(p_send(5, 0), -EAGAIN);
+	ck_assert_int_eq(fakesys.now_ns, 500 * MS);
+	ck_assert_int_eq(p_connect(5), 0);
+	ck_assert_int_eq(fakesys.now_ns, 600 * MS);
+	check_connected();
+	program_end();
+}
+END_TEST
+
+START_TEST(connect_asked_again_says_ealready_after_the_send_timeout)
+{
+	begin();
+	fdtab_change_marks(5, FD_OPTIONS, 0);
+	fakesys.fds[5]->send_timeout_us = 100000;
+	server->answer_ns = 300 * MS;
+	ck_assert_int_eq(p_connect(5), -EINPROGRESS);
+	ck_assert_int_eq(p_connect(5), -EALREADY);
+	ck_assert_int_eq(fakesys.now_ns, 200 * MS);
+	program_end();
+}
+END_TEST
+
+START_TEST(options_that_hold_messages_back_are_off_meanwhile)
+{
+	begin();
+	fdtab_change_marks(5, FD_OPTIONS, 0);
+	fakesys.fds[5]->lowat = 100;
+	fakesys.fds[5]->cork = 1;
+	if (_i != 0)
+		server->reply = FAKE_REFUSED("\5");
+	ck_assert_int_eq(p_connect(5), _i != 0 ? -ECONNREFUSED : 0);
+	ck_assert_int_eq(fakesys.fds[5]->lowat, 100);
+	ck_assert_int_eq(fakesys.fds[5]->cork, 1);
+	program_end();
+}
+END_TEST
+
+/* At the first or second thing that is waited for, a handler runs. */
+static void interrupt_at(int step, bool interrupting)
+{
+	begin();
+	server->answer_ns = 50 * MS;
+	fakesys.fail_with = -EINTR;
+	fakesys.fail_at = step;
+	fakesys.interrupts = interrupting;
+}
+
+START_TEST(a_handler_with_restart_is_not_noticed)
+{
+	interrupt_at(_i, false);
+	ck_assert_int_eq(p_connect(5), 0);
+	check_connected();
+	program_end();
+}
+END_TEST
+
+enum { BY_POLL, BY_CONNECT, BY_SEND, BY_RECEIVE, WAYS };
+
+START_TEST(a_handler_without_restart_interrupts_and_the_handshake_goes_on)
+{
+	interrupt_at(1 + _i / WAYS, true);
+	ck_assert_int_eq(p_connect(5), -EINTR);
+	ck_assert_int_eq(fdtab_state(5), CONN_PENDING);
+	switch (_i % WAYS) {
+	case BY_POLL:
+		ck_assert_int_eq(p_poll1(5, POLLOUT, -1), POLLOUT);
+		ck_assert_int_eq(p_connect(5), 0);
+		break;
+	case BY_CONNECT:
+		ck_assert_int_eq(p_connect(5), 0);
+		break;
+	case BY_RECEIVE:
+		ck_assert_int_eq(p_recv(5, 0), -EAGAIN);
+		ck_assert_int_eq(p_connect(5), 0);
+		break;
+	default:
+		ck_assert_int_eq(p_send(5, 0), 2);
+		ck_assert_int_eq(fdtab_state(5), CONN_CONNECTED);
+		program_end();
+		return;
+	}
+	check_connected();
+	program_end();
 }
 END_TEST
 
@@ -149,16 +278,24 @@ int main(void)
 	Suite *suite = suite_create("tunnel");
 	TCase *t = tcase_create("all");
 	SRunner *r = srunner_create(suite);
-	int failed;
+	int failed, length = (int)sizeof(FAKE_GRANTED) - 1;
 
 	tcase_add_loop_test(t, it_connects_in_any_slicing, 1, 24);
-	tcase_add_loop_test(t, each_error_at_each_step_is_an_error_or_harmless, 0, 8);
-	tcase_add_loop_test(t, silence_ends_at_the_deadline, 0, (int)sizeof(GRANTED) - 1);
-	tcase_add_loop_test(t, an_early_end_is_a_refusal, 0, (int)sizeof(GRANTED) - 1);
-	tcase_add_test(t, the_programs_send_timeout_counts_and_stays);
-	tcase_add_test(t, a_handler_without_restart_interrupts);
-	tcase_add_test(t, a_connect_in_progress_is_asked_for_its_result);
+	tcase_add_loop_test(t, it_connects_however_slowly_the_octets_arrive, 0, 12);
+	tcase_add_loop_test(t, silence_ends_at_the_deadline, 0, length);
+	tcase_add_loop_test(t, an_early_end_is_a_refusal, 0, 2 * length);
+	tcase_add_loop_test(t, each_reply_has_its_errno, 0, 12);
+	tcase_add_loop_test(t, a_proxy_that_refuses_gives_its_own_errno, 0, 3);
+	tcase_add_test(t, a_proxy_that_does_not_answer_ends_at_the_deadline);
+	tcase_add_loop_test(t, all_addresses_of_the_proxy_are_tried, 0, 1);
+	tcase_add_loop_test(t, all_addresses_of_the_proxy_are_tried, O_NONBLOCK, O_NONBLOCK + 1);
 	tcase_add_test(t, a_proxy_given_by_name_is_resolved);
+	tcase_add_loop_test(t, the_programs_send_timeout_counts_and_stays, 0, 2);
+	tcase_add_test(t, connect_asked_again_says_ealready_after_the_send_timeout);
+	tcase_add_loop_test(t, options_that_hold_messages_back_are_off_meanwhile, 0, 2);
+	tcase_add_loop_test(t, a_handler_with_restart_is_not_noticed, 1, 4);
+	tcase_add_loop_test(t, a_handler_without_restart_interrupts_and_the_handshake_goes_on,
+			    0, 3 * WAYS);
 	suite_add_tcase(suite, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: ISC */
+/* conn.h - one proxied connection: its state, who shows it to the program, what the program asked for. */
+#ifndef SOCKSIFY_CONN_H
+#define SOCKSIFY_CONN_H
+
+#include <stdatomic.h>
+
+#include "socksify/target.h"
+
+struct handshake;
+struct epreg;
+
+enum conn_state {
+	CONN_FRESH,	/* not connected by us: the kernel alone answers */
+	CONN_PENDING,	/* the handshake is under way */
+	CONN_FAILED,	/* refused by the proxy, shown as a connect that the kernel refused */
+	CONN_OWED,	/* optimistic: shown as connected, but the proxy's answers are still to be read */
+	CONN_CONNECTED,
+};
+
+/* Is there a handshake that goes on? */
+static inline bool conn_is_under_way(enum conn_state state)
+{
+	return state == CONN_PENDING || state == CONN_OWED;
+}
+
+/* Belongs to an open file, shared by its duplicates within the process. */
+struct conn {
+	_Atomic int state;		/* enum conn_state; changed by conn_set_state() only */
+	_Atomic int error;		/* CONN_FAILED: the errno to tell once, 0 when it was told */
+	_Atomic int fd;			/* one of its numbers, the latest that was used */
+	_Atomic bool shut;		/* CONN_FAILED: shutdown(2) came: no connect(2) before AF_UNSPEC */
+	_Atomic bool disconnected;	/* CONN_FAILED: connect(AF_UNSPEC) came; the error is still to be told */
+	_Atomic bool answers_once;	/* the next connect(2) returns 0, the one after EISCONN */
+	_Atomic bool seen;		/* some call of ours waited for it: the program's waiting is visible */
+	_Atomic(void *) leader;		/* the thread that sleeps for it */
+	_Atomic int64_t leader_until;	/* and until when it sleeps at most, in ns */
+	struct handshake *_Atomic handshake;	/* while it is under way; with a reference */
+	struct epreg *_Atomic epregs;	/* changed under the engine's lock */
+	socklen_t peer_len;
+	union sockaddr_any peer;	/* as the program passed it to connect(2) */
+	_Atomic uint32_t proxy[sizeof(union sockaddr_any) / sizeof(uint32_t)];	/* conn_proxy() */
+	socklen_t local_len;		/* CONN_FAILED: 0 if not known */
+	union sockaddr_any local;	/* what getsockname(2) said before the failure was shown */
+};
+
+/*
+ * How many connections of this process have a handshake under way; and how many
+ * have one or failed, so that calls on them must come to the engine first.
+ */
+extern _Atomic int conn_pending, conn_gated;
+
+/* A new connection in CONN_FRESH with one reference, or NULL without memory. */
+struct conn *conn_new(void);
+
+/*
+ * conn_ref - one more reference, unless the connection is being released.
+ * Any pointer that conn_new() ever returned may be passed: its storage is
+ * reused, never unmapped.
+ */
+bool conn_ref(struct conn *conn);
+
+/* One reference less; the last one drops the handshake and the epoll registrations. */
+void conn_unref(struct conn *conn);
+
+/*
+ * conn_set_state    - for whoever ended the handshake, and so owns the state.
+ * conn_change_state - for all others; false: it is not @from, or another thread was faster.
+ */
+void conn_set_state(struct conn *conn, enum conn_state state);
+bool conn_change_state(struct conn *conn, enum conn_state from, enum conn_state to);
+
+static inline enum conn_state conn_state(const struct conn *conn)
+{
+	return (enum conn_state)atomic_load(&conn->state);
+}
+
+/* The peer that the kernel knows.  Written when a handshake ends, also while others read it. */
+void conn_set_proxy(struct conn *conn, const union sockaddr_any *proxy);
+union sockaddr_any conn_proxy(const struct conn *conn);
+
+/* index <-> pointer, as fdtab keeps it; index 0 .. CONN_MAX - 1, of a connection that existed */
+#define CONN_MAX (1u << 20)
+struct conn *conn_at(uint32_t index);
+uint32_t conn_index(const struct conn *conn);
+
+/* Counts how often the storage was reused. */
+uint32_t conn_generation(const struct conn *conn);
+
+/* Call @fn for each connection whose handshake is under way, with a reference held. */
+void conn_each_pending(void (*fn)(struct conn *conn, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: ISC */
+/* drive.h - who moves a pending handshake, when, and how it ends. */
+#ifndef SOCKSIFY_DRIVE_H
+#define SOCKSIFY_DRIVE_H
+
+#include "socksify/conn.h"
+#include "socksify/handshake.h"
+
+/*
+ * drive_begin - give @conn, which the caller made pending, its handshake,
+ *               with the caller's reference.
+ * drive_end   - the caller of drive_begin() looks at the handshake no more.
+ */
+void drive_begin(struct conn *conn, int fd, struct handshake *hs);
+void drive_end(struct handshake *hs);
+
+/*
+ * drive_resume - connect(2) to the proxy has begun, but @conn is not pending:
+ * a signal handler, or another thread, looked at it between drive_begin() and
+ * connect(2), and saw a socket that is not connected, as the kernel would show it.
+ * Returns false when another connect(2) has begun meanwhile.
+ */
+MUST_CHECK bool drive_resume(struct conn *conn, struct handshake *hs, bool is_connected);
+
+/*
+ * drive_advance - move a pending handshake as far as it goes without waiting.
+ * @ready: revents of poll(2), or HANDSHAKE_ASK
+ * Nothing is done while another thread sleeps for it: that one will.
+ * Returns the state that the connection has then.
+ */
+enum conn_state drive_advance(struct conn *conn, int fd, int ready);
+
+/*
+ * drive_lead - become the thread that sleeps for @conn, until drive_follow().
+ * @until: when it looks at the handshake again at the latest, in ns
+ * @ret_events: what to poll @fd for
+ * Returns false when the caller must not sleep longer than DRIVE_SLICE_NS:
+ * another thread or another process has the lead.
+ */
+MUST_CHECK bool drive_lead(struct conn *conn, int64_t until, short *ret_events);
+void drive_follow(struct conn *conn);
+
+#define DRIVE_SLICE_NS 10000000	/* how often followers look */
+#define DRIVE_TICK_NS 1000000000	/* how long leaders sleep at most */
+
+/*
+ * drive_wait - let a pending connection be shown as connected, or an owed answer come.
+ * @until: in ns, sys_now_ns(); INT64_MAX for ever, since the handshake has its own deadline
+ * Returns 0 when its state is another; -EAGAIN when the time is over;
+ * -EINTR after a signal handler without SA_RESTART.
+ */
+MUST_CHECK int drive_wait(struct conn *conn, int fd, int64_t until);
+
+/* When @conn's handshake fails for want of time, in ns; INT64_MAX if it is not pending. */
+int64_t drive_deadline(struct conn *conn);
+
+/*
+ * drive_look - look after a pending handshake for which nothing was reported.
+ * Its time may be over; and of one that is shared with another process that
+ * process may have taken what was to report.
+ * Returns when to look again, in ns; INT64_MAX when it is not pending any more.
+ */
+int64_t drive_look(struct conn *conn, int fd);
+
+/*
+ * drive_set_option, drive_get_option - SO_RCVLOWAT and TCP_CORK while the
+ * handshake is under way: they are kept from it, and set when it is over.
+ * Return false for all other options, and when it is over.
+ */
+bool drive_set_option(struct conn *conn, int level, int name, int value);
+bool drive_get_option(struct conn *conn, int level, int name, int *ret);
+
+/* Has the proxy accepted the TCP connection?  Then a caller that we do not see may think that it is connected. */
+bool drive_is_talking(struct conn *conn);
+
+/* Forget the handshake of @conn: connect(2) to the proxy failed, or the socket was disconnected. */
+void drive_cancel(struct conn *conn, int fd);
+
+/* Give the handshake of @conn up, as the kernel does a connect(2): the socket is fresh again. */
+void drive_abort(struct conn *conn, int fd);
+
+/* For pthread_atfork(3). */
+void drive_before_fork(void);
+void drive_in_parent(void);
+void drive_in_child(int pid);
+
+#endif

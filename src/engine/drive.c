@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: ISC */
+/* drive.c - who moves a pending handshake, when, and how it ends. */
+#include "socksify/drive.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "socksify/epreg.h"
+#include "socksify/fdtab.h"
+#include "socksify/lock.h"
+#include "socksify/log.h"
+#include "socksify/sys.h"
+
+/* A leader that has not looked for so long was thrown out of its sleep (siglongjmp, cancellation). */
+#define GRACE_NS 200000000
+
+/* The handshake of @conn, if it is under way, with a reference for leave(); else NULL. */
+static struct handshake *enter(struct conn *conn)
+{
+	struct handshake *hs = atomic_load(&conn->handshake);
+
+	if (hs == NULL || !handshake_ref(hs))
+		return NULL;
+	if (atomic_load(&conn->handshake) == hs)
+		return hs;
+	handshake_unref(hs);
+	return NULL;
+}
+
+static void leave(struct handshake *hs)
+{
+	if (hs != NULL)
+		handshake_unref(hs);
+}
+
+/*
+ * It is over: nobody else enters.  True for the one caller who is to say how it
+ * ended; it holds a reference of its own.
+ */
+static bool retire(struct conn *conn, struct handshake *hs)
+{
+	if (!atomic_compare_exchange_strong(&conn->handshake, &hs, NULL))
+		return false;
+	handshake_unref(hs);
+	return true;
+}
+
+void drive_begin(struct conn *conn, int fd, struct handshake *hs)
+{
+	(void)!handshake_ref(hs); /* one for the caller, until drive_end() */
+	atomic_store(&conn->fd, fd);
+	atomic_store(&conn->seen, epreg_has(conn));
+	atomic_store(&conn->answers_once, false);
+	atomic_store(&conn->error, 0);
+	atomic_store(&conn->handshake, hs);
+}
+
+void drive_end(struct handshake *hs)
+{
+	leave(hs);
+}
+
+bool drive_resume(struct conn *conn, struct handshake *hs, bool is_connected)
+{
+	if (!conn_change_state(conn, CONN_FRESH, CONN_PENDING))
+		return false;
+	handshake_resume(hs, is_connected);
+	(void)!handshake_ref(hs);
+	atomic_store(&conn->handshake, hs);
+	epreg_hide(conn);
+	return true;
+}
+
+static void log_result(const struct handshake *hs)
+{
+	char target[TARGET_TEXT_SIZE], proxy[TARGET_TEXT_SIZE];
+	const char *reason = hs->s.reason;
+
+	target_text(&hs->s.dst, target);
+	target_text(&hs->proxy->address, proxy);
+	switch (handshake_phase(hs)) {
+	case HANDSHAKE_DONE:
+		log_line(LOG_LEVEL_CONNECTION, target, " via ", proxy, NULL);
+		return;
+	case HANDSHAKE_REFUSED:
+		if (reason == NULL)
+			reason = strerrordesc_np(hs->error);
+		break;
+	case HANDSHAKE_UNREACHED:
+	case HANDSHAKE_CONNECTING:
+	case HANDSHAKE_TALKING:
+	case HANDSHAKE_OWED:
+		reason = "the proxy cannot be reached";
+		break;
+	}
+	log_line(LOG_LEVEL_CONNECTION, target, " via ", proxy, " failed: ",
+		 reason != NULL ? reason : "unknown error", NULL);
+}
+
+static void restore_cork(struct handshake *hs, int fd)
+{
+	int on = 1;
+
+	if (hs->cork)
+		(void)!sys_setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+	hs->cork = false;
+}
+
+static void restore_options(struct handshake *hs, int fd)
+{
+	restore_cork(hs, fd);
+	if (hs->rcvlowat != 0)
+		(void)!sys_setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &hs->rcvlowat,
+				      sizeof(hs->rcvlowat));
+	hs->rcvlowat = 0;
+}
+
+static void disconnect(int fd)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	(void)!sys_connect(fd, &none, sizeof(none));
+}
+
+/*
+ * Make the socket look as if the kernel's connect had been refused: AF_UNSPEC
+ * gives it an error and TCP_CLOSE (POLLERR, POLLHUP, no peer), the shutdown
+ * end of file (POLLIN, POLLRDHUP).  A connection that the proxy reset is closed
+ * already, and has no error any more when we took it: breaking a new one off
+ * makes one.
+ */
+static void show_refused(const struct handshake *hs, int fd)
+{
+	if (hs->took_error && !hs->waits) {
+		disconnect(fd);
+		(void)!sys_connect(fd, &hs->addresses[hs->address_at], sizeof(hs->addresses[0]));
+	}
+	disconnect(fd);
+	(void)!sys_shutdown(fd, SHUT_RDWR);
+}
+
+/* The request is sent, and an optimist takes that for a connection. */
+static void show_early(struct conn *conn, struct handshake *hs, int fd)
+{
+	restore_cork(hs, fd);
+	conn_set_proxy(conn, &hs->addresses[hs->address_at]);
+	if (conn_change_state(conn, CONN_PENDING, CONN_OWED))
+		epreg_owe(conn);
+}
+
+/* The handshake is over: from here on the kernel answers, with our notes. */
+static void settle(struct conn *conn, struct handshake *hs, int fd)
+{
+	enum handshake_phase phase = handshake_phase(hs);
+
+	if (!retire(conn, hs))
+		return;
+	restore_options(hs, fd);
+	conn_set_proxy(conn, &hs->addresses[hs->address_at]);
+	if (phase == HANDSHAKE_DONE) {
+		conn_set_state(conn, CONN_CONNECTED);
+		fdtab_change_marks(fd, 0, FD_TCP | FD_NONBLOCK | FD_OPTIONS);
+	} else if (phase == HANDSHAKE_REFUSED) {
+		conn->local_len = sizeof(conn->local);
+		if (sys_getsockname(fd, &conn->local, &conn->local_len) < 0)
+			conn->local_len = 0;
+		show_refused(hs, fd);
+		atomic_store(&conn->error, hs->error);
+		conn_set_state(conn, CONN_FAILED);
+	} else {
+		conn_set_state(conn, CONN_FRESH);
+	}
+	epreg_show(conn, phase == HANDSHAKE_DONE);
+	if (atomic_load(&hs->started))
+		log_result(hs);
+}
+
+/* What the process that moved it made of it. */
+static void settle_as_other(struct conn *conn, struct handshake *hs, int fd)
+{
+	enum handshake_phase phase = handshake_phase(hs);
+	union sockaddr_any peer = conn_proxy(conn);
+	socklen_t len = sizeof(peer);
+
+	if (!retire(conn, hs))
+		return;
+	if (!handshake_is_current(hs))
+		/* Its storage has other uses already; the kernel knows whether there is a peer. */
+		phase = sys_getpeername(fd, &peer, &len) == 0 ? HANDSHAKE_DONE
+							       : HANDSHAKE_UNREACHED;
+	else
+		peer = hs->addresses[hs->address_at];
+	conn_set_proxy(conn, &peer);
+	atomic_store(&conn->error, phase == HANDSHAKE_REFUSED ? hs->error : 0);
+	conn_set_state(conn, phase == HANDSHAKE_DONE ? CONN_CONNECTED
+			     : phase == HANDSHAKE_REFUSED ? CONN_FAILED : CONN_FRESH);
+	epreg_show(conn, phase == HANDSHAKE_DONE);
+}
+
+/*
+ * May this process move the handshake?  If the one that did is gone, or closed
+ * its fd, this one goes on.
+ */
+static bool is_owner(struct conn *conn, struct handshake *hs, int fd)
+{
+	int me = fdtab_owner(), owner = atomic_load(&hs->owner);
+
+	if (owner == me)
+		return true;
+	if (!handshake_is_current(hs) ||
+	    handshake_phase(hs) >= HANDSHAKE_DONE) {
+		settle_as_other(conn, hs, fd);
+		return false;
+	}
+	if ((owner != 0 && sys_is_running(owner)) ||
+	    !atomic_compare_exchange_strong(&hs->owner, &owner, me))
+		return false;
+	if (!handshake_enter(hs))
+		handshake_take_over(hs); /* it died in its turn */
+	while (handshake_leave(hs))
+		;
+	return true;
+}
+
+static bool is_led_by_other(const struct conn *conn)
+{
+	const void *leader = atomic_load(&conn->leader);
+
+	return leader != NULL && leader != (const void *)pthread_self() &&
+	       sys_now_ns() < atomic_load(&conn->leader_until);
+}
+
+static void step(struct conn *conn, struct handshake *hs, int fd, int ready)
+{
+	enum handshake_phase phase = handshake_step(hs, fd, ready);
+
+	if (phase >= HANDSHAKE_DONE)
+		settle(conn, hs, fd);
+	else if (phase == HANDSHAKE_OWED && conn_state(conn) == CONN_PENDING)
+		show_early(conn, hs, fd);
+}
+
+/* Nobody keeps a turn beyond the deadline but who will never give it back. */
+static bool take_turn(struct handshake *hs)
+{
+	if (handshake_enter(hs))
+		return true;
+	if (sys_now_ns() < hs->deadline + GRACE_NS)
+		return false;
+	handshake_take_over(hs);
+	return true;
+}
+
+enum conn_state drive_advance(struct conn *conn, int fd, int ready)
+{
+	struct handshake *hs = enter(conn);
+
+	if (hs != NULL)
+		atomic_store_explicit(&conn->fd, fd, memory_order_relaxed);
+	if (hs != NULL && !is_led_by_other(conn) && is_owner(conn, hs, fd) && take_turn(hs)) {
+		do {
+			if (atomic_load(&conn->handshake) == hs)
+				step(conn, hs, fd, ready);
+			ready = HANDSHAKE_ASK;
+		} while (handshake_leave(hs));
+	}
+	leave(hs);
+	return conn_state(conn);
+}
+
+bool drive_lead(struct conn *conn, int64_t until, short *ret_events)
+{
+	void *me = (void *)pthread_self(), *leader = NULL;
+	struct handshake *hs = enter(conn);
+	bool lead = false;
+
+	*ret_events = 0;
+	atomic_store_explicit(&conn->seen, true, memory_order_relaxed);
+	if (hs != NULL && atomic_load(&hs->owner) == fdtab_owner() &&
+	    !(is_led_by_other(conn))) {
+		leader = atomic_load(&conn->leader);
+		atomic_store(&conn->leader_until, until + GRACE_NS);
+		lead = atomic_compare_exchange_strong(&conn->leader, &leader, me);
+		/* Whoever moves it at this moment may leave nothing to wait for. */
+		lead = lead && handshake_enter(hs);
+		if (lead) {
+			*ret_events = handshake_events(hs);
+			while (handshake_leave(hs))
+				lead = false;
+		}
+	}
+	leave(hs);
+	return lead;
+}
+
+void drive_follow(struct conn *conn)
+{
+	void *me = (void *)pthread_self();
+
+	atomic_compare_exchange_strong(&conn->leader, &me, NULL);
+}
+
+bool drive_set_option(struct conn *conn, int level, int name, int value)
+{
+	struct handshake *hs = enter(conn);
+	bool taken = hs != NULL;
+
+	if (taken && level == SOL_SOCKET && name == SO_RCVLOWAT)
+		hs->rcvlowat = value > 0 ? value : 1;
+	else if (taken && level == IPPROTO_TCP && name == TCP_CORK)
+		hs->cork = value != 0;
+	else
+		taken = false;
+	leave(hs);
+	return taken;
+}
+
+bool drive_get_option(struct conn *conn, int level, int name, int *ret)
+{
+	struct handshake *hs = enter(conn);
+	bool known = hs != NULL;
+
+	if (known && level == SOL_SOCKET && name == SO_RCVLOWAT)
+		*ret = hs->rcvlowat > 0 ? hs->rcvlowat : 1;
+	else if (known && level == IPPROTO_TCP && name == TCP_CORK)
+		*ret = hs->cork;
+	else
+		known = false;
+	leave(hs);
+	return known;
+}
+
+int64_t drive_deadline(struct conn *conn)
+{
+	struct handshake *hs = enter(conn);
+	int64_t deadline = hs != NULL ? hs->deadline : INT64_MAX;
+
+	leave(hs);
+	return deadline;
+}
+
+int64_t drive_look(struct conn *conn, int fd)
+{
+	struct handshake *hs = enter(conn);
+	bool shared = hs != NULL && atomic_load(&hs->shared);
+
+	leave(hs);
+	if (!conn_is_under_way(drive_advance(conn, fd, shared ? HANDSHAKE_ASK : 0)))
+		return INT64_MAX;
+	return shared ? sys_now_ns() + DRIVE_SLICE_NS : drive_deadline(conn);
+}
+
+bool drive_is_talking(struct conn *conn)
+{
+	struct handshake *hs = enter(conn);
+	bool talking = hs != NULL && handshake_phase(hs) == HANDSHAKE_TALKING;
+
+	leave(hs);
+	return talking;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+int drive_wait(struct conn *conn, int fd, int64_t until)
+{
+	enum conn_state state = conn_state(conn);
+	int ready = 0, result = 0;
+
+	while (conn_is_under_way(state) && drive_advance(conn, fd, ready) == state) {
+		struct pollfd p = { .fd = fd };
+		int64_t now = sys_now_ns();
+		int64_t end = earlier(earlier(until, drive_deadline(conn)), now + DRIVE_TICK_NS);
+		bool leads = drive_lead(conn, end, &p.events);
+
+		if (!leads)
+			end = earlier(end, now + DRIVE_SLICE_NS);
+		result = sys_poll(&p, leads ? 1 : 0, end > now ? end - now : 0, NULL);
+		ready = result > 0 ? p.revents : leads ? 0 : HANDSHAKE_ASK;
+		/* A timeout makes the kernel give SA_RESTART up (signal(7)). */
+		if (result == -EINTR && until == INT64_MAX && !sys_has_interrupting_handler())
+			result = 0;
+		if (result >= 0 && ready == 0 && sys_now_ns() >= until)
+			result = -EAGAIN;
+		if (result < 0)
+			break;
+		result = 0;
+	}
+	drive_follow(conn);
+	return result;
+}
+
+void drive_cancel(struct conn *conn, int fd)
+{
+	struct handshake *hs = enter(conn);
+
+	if (hs != NULL && retire(conn, hs)) {
+		restore_options(hs, fd);
+		conn_set_state(conn, CONN_FRESH);
+		epreg_show(conn, false);
+	}
+	leave(hs);
+}
+
+void drive_abort(struct conn *conn, int fd)
+{
+	disconnect(fd);
+	drive_cancel(conn, fd);
+}
+
+static void share(struct conn *conn, void *arg)
+{
+	struct handshake *hs = enter(conn);
+
+	(void)arg;
+	if (hs != NULL)
+		handshake_share(hs);
+	leave(hs);
+}
+
+/* Held over the fork, so that the child finds nothing half done. */
+static sigset_t mask_at_fork;
+
+void drive_before_fork(void)
+{
+	conn_each_pending(share, NULL);
+	lock_engine(&mask_at_fork);
+}
+
+void drive_in_parent(void)
+{
+	unlock_engine(&mask_at_fork);
+}
+
+/* The threads that used it, or slept for it, are the parent's. */
+static void forget_threads(struct conn *conn, void *arg)
+{
+	struct handshake *hs = atomic_load(&conn->handshake);
+
+	(void)arg;
+	if (hs != NULL)
+		handshake_forget_threads(hs);
+	atomic_store(&conn->leader, NULL);
+}
+
+void drive_in_child(int pid)
+{
+	sigset_t mask = mask_at_fork;
+
+	lock_reset();
+	fdtab_set_owner(pid);
+	handshake_in_child();
+	conn_each_pending(forget_threads, NULL);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: ISC */
+/* handshake.c - a SOCKS handshake under way on a socket, one step at a time. */
+#include "socksify/handshake.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+
+#include "socksify/fdtab.h"
+#include "socksify/pool.h"
+#include "socksify/sys.h"
+
+POOL(handshakes, struct handshake, 32u, CONN_MAX, true);
+
+/* What this process alone knows of each: who uses it, and which one it was. */
+static struct {
+	_Atomic uint32_t refs;
+	uint32_t generation;
+} mine[CONN_MAX];
+
+/* Those that were left to other processes: of use until their deadline. */
+#define LENT_MAX 64
+static _Atomic(struct handshake *) lent[LENT_MAX];
+
+enum turn { TURN_FREE, TURN_TAKEN, TURN_WANTED };
+
+/* One that was left to others, whose time is over. */
+static struct handshake *take_back(void)
+{
+	for (int i = 0; i < LENT_MAX; i++) {
+		struct handshake *hs = atomic_load_explicit(&lent[i], memory_order_relaxed);
+
+		if (hs != NULL && sys_now_ns() > hs->deadline &&
+		    atomic_compare_exchange_strong(&lent[i], &hs, NULL)) {
+			atomic_fetch_add(&hs->generation, 1);
+			return hs;
+		}
+	}
+	return NULL;
+}
+
+struct handshake *handshake_new(int pid)
+{
+	struct handshake *hs = take_back();
+
+	if (hs == NULL)
+		hs = pool_take(&handshakes);
+	if (hs == NULL)
+		return NULL;
+	mine[pool_index(hs)].generation = atomic_load(&hs->generation);
+	atomic_store(&mine[pool_index(hs)].refs, 1);
+	hs->home = pid;
+	atomic_store(&hs->owner, pid);
+	atomic_store(&hs->shared, false);
+	atomic_store(&hs->turn, TURN_FREE);
+	atomic_store(&hs->moving, false);
+	return hs;
+}
+
+int handshake_begin(struct handshake *hs, const struct route *route, int family,
+		    const struct target *addresses, int count, int64_t deadline)
+{
+	const struct proxy *proxy = route->proxy;
+
+	hs->proxy = proxy;
+	hs->deadline = deadline;
+	hs->error = 0;
+	hs->rcvlowat = 0;
+	hs->cork = false;
+	atomic_store(&hs->waits, false);
+	hs->took_error = false;
+	atomic_store(&hs->started, false);
+	hs->address_at = 0;
+	hs->address_count = 0;
+	for (int i = 0; i < count && i < HANDSHAKE_ADDRESSES; i++)
+		if (target_to_sockaddr(&addresses[i], family,
+				       &hs->addresses[hs->address_count]) >= 0)
+			hs->address_count++;
+	socks5_start(&hs->s, SOCKS5_CONNECT, &route->target,
+		     proxy->has_login ? &proxy->login : NULL);
+	if (proxy->handshake != HANDSHAKE_STANDARD)
+		socks5_pipeline(&hs->s);
+	atomic_store(&hs->phase, HANDSHAKE_CONNECTING);
+	return hs->address_count > 0 ? 0 : -EAFNOSUPPORT;
+}
+
+static socklen_t length_of(const union sockaddr_any *addr)
+{
+	return addr->sa.sa_family == AF_INET ? sizeof(addr->in) : sizeof(addr->in6);
+}
+
+/* Back to a socket that was never connected. */
+static void reset_socket(int fd)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	(void)!sys_connect(fd, &none, sizeof(none));
+}
+
+/* Meanwhile a signal handler or another thread may have gone further. */
+static void connected(struct handshake *hs)
+{
+	int phase = HANDSHAKE_CONNECTING;
+
+	atomic_compare_exchange_strong(&hs->phase, &phase, HANDSHAKE_TALKING);
+}
+
+/* RFC 7413: the SYN leaves with the first message.  Where it is not to be had, it is not. */
+static void allow_fastopen(const struct handshake *hs, int fd)
+{
+	int on = 1;
+
+	if (hs->proxy->fastopen)
+		(void)!sys_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on));
+}
+
+int handshake_connect(struct handshake *hs, int fd)
+{
+	int err = -EHOSTUNREACH;
+
+	for (; hs->address_at < hs->address_count; hs->address_at++) {
+		const union sockaddr_any *to = &hs->addresses[hs->address_at];
+
+		allow_fastopen(hs, fd);
+		err = sys_connect(fd, to, length_of(to));
+		atomic_store(&hs->started, true);
+		if (err == 0)
+			connected(hs);
+		if (err == 0 || err == -EINPROGRESS || err == -EINTR || err == -EISCONN ||
+		    err == -EALREADY)
+			return err;
+	}
+	return err;
+}
+
+/* If octets were being moved, nobody knows how many were. */
+void handshake_take_over(struct handshake *hs)
+{
+	if (atomic_load(&hs->moving))
+		handshake_fail(hs, ECONNREFUSED, "it was interrupted for good while it spoke to the proxy");
+	atomic_store(&hs->moving, false);
+	atomic_store(&hs->turn, TURN_TAKEN);
+}
+
+bool handshake_enter(struct handshake *hs)
+{
+	int turn = TURN_FREE;
+
+	for (;;) {
+		if (atomic_compare_exchange_weak(&hs->turn, &turn, TURN_TAKEN))
+			return true;
+		if (turn == TURN_WANTED ||
+		    (turn == TURN_TAKEN &&
+		     atomic_compare_exchange_weak(&hs->turn, &turn, TURN_WANTED)))
+			return false;
+		turn = TURN_FREE;
+	}
+}
+
+bool handshake_leave(struct handshake *hs)
+{
+	int turn = TURN_TAKEN;
+
+	if (atomic_compare_exchange_strong(&hs->turn, &turn, TURN_FREE))
+		return false;
+	atomic_store(&hs->turn, TURN_TAKEN);
+	return true;
+}
+
+void handshake_resume(struct handshake *hs, bool is_connected)
+{
+	atomic_store(&hs->phase, is_connected ? HANDSHAKE_TALKING : HANDSHAKE_CONNECTING);
+}
+
+void handshake_fail(struct handshake *hs, int error, const char *reason)
+{
+	hs->error = error;
+	if (reason != NULL)
+		hs->s.reason = reason;
+	atomic_store(&hs->phase, HANDSHAKE_REFUSED);
+}
+
+int handshake_errno(int err)
+{
+	switch (err) {
+	case -EPROTO:
+	case -EMSGSIZE:
+	case -ECONNRESET:
+	case -EPIPE:
+		return -ECONNREFUSED;
+	default:
+		return err;
+	}
+}
+
+static int poll_now(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	int n = sys_poll(&p, 1, 0, NULL);
+
+	return n > 0 ? p.revents : 0;
+}
+
+/* The proxy's address did not answer: the next one, if the socket does not block. */
+static void try_next_address(struct handshake *hs, int fd)
+{
+	int err;
+
+	if (!atomic_load(&hs->started) || hs->waits || hs->address_at + 1 >= hs->address_count) {
+		atomic_store(&hs->phase, HANDSHAKE_UNREACHED);
+		return;
+	}
+	hs->address_at++;
+	reset_socket(fd);
+	err = handshake_connect(hs, fd);
+	if (err < 0 && err != -EINPROGRESS && err != -EINTR)
+		handshake_fail(hs, -handshake_errno(err), NULL);
+}
+
+/* Was it connected, before it ended?  A round trip was measured then. */
+static bool was_connected(int fd)
+{
+	struct tcp_info info = { .tcpi_rtt = 0 };
+	socklen_t len = sizeof(info);
+
+	return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_rtt != 0;
+}
+
+static void step_connecting(struct handshake *hs, int fd, int ready)
+{
+	if ((ready & POLLERR) != 0 && was_connected(fd))
+		handshake_fail(hs, ECONNREFUSED, "the proxy broke the connection off");
+	else if ((ready & (POLLERR | POLLHUP)) != 0)
+		try_next_address(hs, fd);
+	else if ((ready & POLLOUT) != 0)
+		connected(hs);
+}
+
+/* Move one span.  0 when it has to be waited for, 1 to go on, or -errno. */
+static int move_octets(struct handshake *hs, int fd, enum socks5_io io, const struct span *span)
+{
+	ssize_t n;
+	int err;
+
+	if (io == SOCKS5_SEND)
+		n = sys_send(fd, span->data, span->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	else
+		n = sys_recv(fd, span->data, span->len, MSG_DONTWAIT);
+	/* -EINPROGRESS: a fast open that has just sent its SYN */
+	if (n == -EAGAIN || n == -EINTR || n == -EINPROGRESS)
+		return 0;
+	if (n == 0) {
+		hs->s.reason = "the proxy closed the connection";
+		return -ECONNREFUSED;
+	}
+	if (n < 0) {
+		hs->took_error = true;
+		return (int)n;
+	}
+	err = socks5_advance(&hs->s, (size_t)n);
+	return err < 0 ? err : 1;
+}
+
+static int move(struct handshake *hs, int fd, enum socks5_io io, const struct span *span)
+{
+	int moved;
+
+	atomic_store(&hs->moving, true);
+	moved = move_octets(hs, fd, io, span);
+	atomic_store(&hs->moving, false);
+	return moved;
+}
+
+/*
+ * An error that a receive returned is gone from the socket, and with it the
+ * POLLERR that the program should see: so it is not asked for when there is
+ * nothing else to receive.
+ */
+static bool is_broken(int fd, int ready)
+{
+	return (ready & POLLERR) != 0 && sys_readable(fd) <= 0;
+}
+
+/* An answer takes a round trip, so after a send it is waited for before it is read. */
+static void step_talking(struct handshake *hs, int fd, int ready)
+{
+	if (ready == HANDSHAKE_ASK)
+		ready = poll_now(fd, POLLOUT) | POLLIN; /* try, unless there is an error */
+	for (;;) {
+		struct span span;
+		enum socks5_io io = socks5_want(&hs->s, &span);
+		int moved;
+
+		if (io == SOCKS5_DONE) {
+			atomic_store(&hs->phase, HANDSHAKE_DONE);
+			return;
+		}
+		if (io == SOCKS5_RECV && hs->proxy->handshake == HANDSHAKE_OPTIMISTIC)
+			atomic_store(&hs->phase, HANDSHAKE_OWED);
+		if (io == SOCKS5_RECV && (ready & (POLLIN | POLLERR | POLLHUP | POLLRDHUP)) == 0)
+			return;
+		if (io == SOCKS5_RECV && is_broken(fd, ready)) {
+			handshake_fail(hs, ECONNREFUSED, "the proxy broke the connection off");
+			return;
+		}
+		moved = move(hs, fd, io, &span);
+		if (moved == 0)
+			return;
+		if (moved == -ENOTSOCK || moved == -EBADF) {
+			/* The number was closed behind our back, and may be another file's. */
+			atomic_store(&hs->phase, HANDSHAKE_UNREACHED);
+			return;
+		}
+		if (moved < 0) {
+			handshake_fail(hs, -handshake_errno(moved), NULL);
+			return;
+		}
+		if (io == SOCKS5_SEND)
+			ready = 0;
+	}
+}
+
+static const char *why_late(const struct handshake *hs)
+{
+	if (hs->proxy->handshake == HANDSHAKE_STANDARD ||
+	    handshake_phase(hs) == HANDSHAKE_CONNECTING)
+		return "the proxy took too long";
+	return "the proxy took too long: if it loses what is pipelined, use handshake standard";
+}
+
+enum handshake_phase handshake_step(struct handshake *hs, int fd, int ready)
+{
+	if (ready != HANDSHAKE_ASK && (ready & POLLNVAL) != 0)
+		atomic_store(&hs->phase, HANDSHAKE_UNREACHED); /* closed under our hands */
+	if (handshake_phase(hs) == HANDSHAKE_CONNECTING) {
+		if (ready == HANDSHAKE_ASK)
+			ready = poll_now(fd, POLLOUT);
+		step_connecting(hs, fd, ready);
+	}
+	if (handshake_phase(hs) == HANDSHAKE_TALKING || handshake_phase(hs) == HANDSHAKE_OWED)
+		step_talking(hs, fd, ready);
+	if (handshake_phase(hs) < HANDSHAKE_DONE && sys_now_ns() >= hs->deadline)
+		handshake_fail(hs, ETIMEDOUT, why_late(hs));
+	return handshake_phase(hs);
+}
+
+short handshake_events(struct handshake *hs)
+{
+	struct span span;
+
+	if (handshake_phase(hs) != HANDSHAKE_CONNECTING &&
+	    socks5_want(&hs->s, &span) == SOCKS5_RECV)
+		return POLLIN;
+	return POLLOUT;
+}
+
+void handshake_share(struct handshake *hs)
+{
+	atomic_store(&hs->shared, true);
+}
+
+void handshake_in_child(void)
+{
+	pool_abandon(&handshakes);
+	for (int i = 0; i < LENT_MAX; i++)
+		atomic_store(&lent[i], NULL);
+}
+
+/* Leave it to whoever wants to go on; without room for that its storage is lost. */
+static void lend(struct handshake *hs)
+{
+	atomic_store(&hs->owner, 0);
+	for (int i = 0; i < LENT_MAX; i++) {
+		struct handshake *none = NULL;
+
+		if (atomic_compare_exchange_strong(&lent[i], &none, hs))
+			return;
+	}
+}
+
+bool handshake_is_current(const struct handshake *hs)
+{
+	return atomic_load(&hs->generation) == mine[pool_index(hs)].generation;
+}
+
+static void release(struct handshake *hs)
+{
+	int me = fdtab_owner();
+
+	if (!handshake_is_current(hs))
+		return; /* its home has put the storage to other use */
+	if (handshake_phase(hs) < HANDSHAKE_DONE && atomic_load(&hs->shared)) {
+		if (hs->home == me)
+			lend(hs);
+		else if (atomic_load(&hs->owner) == me)
+			atomic_store(&hs->owner, 0);
+		return;
+	}
+	if (hs->home != me)
+		return;
+	atomic_fetch_add(&hs->generation, 1);
+	pool_give(&handshakes, hs);
+}
+
+bool handshake_ref(struct handshake *hs)
+{
+	_Atomic uint32_t *refs = &mine[pool_index(hs)].refs;
+	uint32_t count = atomic_load(refs);
+
+	do {
+		if (count == 0)
+			return false;
+	} while (!atomic_compare_exchange_weak(refs, &count, count + 1));
+	return true;
+}
+
+void handshake_unref(struct handshake *hs)
+{
+	if (atomic_fetch_sub(&mine[pool_index(hs)].refs, 1) == 1)
+		release(hs);
+}
+
+void handshake_forget_threads(struct handshake *hs)
+{
+	atomic_store(&mine[pool_index(hs)].refs, 1);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: ISC */
+/* pool.c - objects of one size whose storage is reused but never unmapped. */
+#include "socksify/pool.h"
+
+#include "socksify/sys.h"
+
+/* Stands before each object. */
+struct head {
+	_Atomic uint32_t next_free;	/* index + 1 */
+	uint32_t index;
+	_Alignas(16) char object[];
+};
+
+static size_t stride(const struct pool *pool)
+{
+	return (sizeof(struct head) + pool->size + 15) & ~(size_t)15;
+}
+
+static struct head *head_of(const void *object)
+{
+	return (struct head *)((uintptr_t)object - offsetof(struct head, object));
+}
+
+static struct head *head_at(struct pool *pool, uint32_t index)
+{
+	char *chunk = atomic_load_explicit(&pool->chunks[index / pool->chunk],
+					   memory_order_acquire);
+
+	return (struct head *)(void *)(chunk + index % pool->chunk * stride(pool));
+}
+
+void *pool_at(struct pool *pool, uint32_t index)
+{
+	return head_at(pool, index)->object;
+}
+
+uint32_t pool_index(const void *object)
+{
+	return head_of(object)->index;
+}
+
+/* Make sure that the chunk of @index is mapped; a loser of the race unmaps its own. */
+static bool map_chunk(struct pool *pool, uint32_t index)
+{
+	_Atomic(char *) *chunk = &pool->chunks[index / pool->chunk];
+	size_t size = pool->chunk * stride(pool);
+	char *none = NULL, *map;
+
+	if (atomic_load(chunk) != NULL)
+		return true;
+	map = sys_map(size, pool->shared);
+	if (map == NULL)
+		return false;
+	for (uint32_t i = 0; i < pool->chunk; i++)
+		((struct head *)(void *)(map + i * stride(pool)))->index =
+			index / pool->chunk * pool->chunk + i;
+	if (!atomic_compare_exchange_strong(chunk, &none, map))
+		sys_unmap(map, size);
+	return true;
+}
+
+void *pool_take(struct pool *pool)
+{
+	uint64_t head = atomic_load(&pool->free_head);
+	uint32_t index;
+
+	while ((uint32_t)head != 0) {
+		uint32_t next = atomic_load(&head_at(pool, (uint32_t)head - 1)->next_free);
+		uint64_t want = ((head >> 32) + 1) << 32 | next;
+
+		if (atomic_compare_exchange_weak(&pool->free_head, &head, want))
+			return pool_at(pool, (uint32_t)head - 1);
+	}
+	index = atomic_load(&pool->used);
+	do {
+		if (index >= pool->max || !map_chunk(pool, index))
+			return NULL;
+	} while (!atomic_compare_exchange_weak(&pool->used, &index, index + 1));
+	return pool_at(pool, index);
+}
+
+void pool_give(struct pool *pool, void *object)
+{
+	struct head *h = head_of(object);
+	uint64_t head = atomic_load(&pool->free_head), want;
+
+	do {
+		atomic_store(&h->next_free, (uint32_t)head);
+		want = ((head >> 32) + 1) << 32 | (h->index + 1);
+	} while (!atomic_compare_exchange_weak(&pool->free_head, &head, want));
+}
+
+uint32_t pool_used(struct pool *pool)
+{
+	return atomic_load(&pool->used);
+}
+
+void pool_abandon(struct pool *pool)
+{
+	uint32_t used = atomic_load(&pool->used);
+
+	atomic_store(&pool->free_head, 0);
+	atomic_store(&pool->used, (used + pool->chunk - 1) / pool->chunk * pool->chunk);
+}

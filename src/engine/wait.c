@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: ISC */
+/* wait.c - poll(2) and epoll_wait(2) that move the handshakes among what they wait for. */
+#include "socksify/wait.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "socksify/drive.h"
+#include "socksify/epreg.h"
+#include "socksify/sys.h"
+
+/* Sets up to this size are copied to the stack; larger ones to pages of their own. */
+#define SMALL 64
+
+/* What an answer of the proxy that is owed makes ready, though it is not the program's. */
+#define IN_EVENTS (POLLIN | POLLRDNORM | POLLRDHUP)
+
+/* In the program's revents while we wait: this fd is pending, and hidden. */
+#define HIDDEN ((short)0x4000)
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t end_of(int64_t start, int64_t timeout_ns)
+{
+	return timeout_ns < 0 || timeout_ns > INT64_MAX - start ? INT64_MAX : start + timeout_ns;
+}
+
+static bool has_pending(const struct pollfd *fds, nfds_t count)
+{
+	for (nfds_t i = 0; i < count; i++)
+		if (conn_is_under_way(fdtab_state(fds[i].fd)))
+			return true;
+	return false;
+}
+
+/* What to ask the kernel for a pending fd in the place of what the program asks; when to look again. */
+static int64_t hide(int fd, struct pollfd *copy, int64_t now, int64_t end)
+{
+	struct conn *conn = fdtab_get(fd);
+
+	copy->fd = -1;
+	if (conn == NULL)
+		return now;
+	if (conn_state(conn) == CONN_OWED) {
+		/* Shown but for the answers, which have to be read before anything else is. */
+		copy->fd = fd;
+		copy->events |= POLLIN;
+		end = earlier(end, drive_deadline(conn));
+		conn_unref(conn);
+		return end;
+	}
+	end = earlier(earlier(end, drive_deadline(conn)), now + DRIVE_TICK_NS);
+	if (drive_lead(conn, end, &copy->events))
+		copy->fd = fd;
+	else
+		end = earlier(end, now + DRIVE_SLICE_NS);
+	conn_unref(conn);
+	return end;
+}
+
+/* Copy the set with pending fds hidden.  Returns when to look again at the latest. */
+static int64_t hide_all(struct pollfd *fds, nfds_t count, struct pollfd *copy,
+			int64_t now, int64_t end)
+{
+	for (nfds_t i = 0; i < count; i++) {
+		copy[i] = fds[i];
+		fds[i].revents = 0;
+		if (!conn_is_under_way(fdtab_state(fds[i].fd)))
+			continue;
+		fds[i].revents = HIDDEN;
+		end = hide(fds[i].fd, &copy[i], now, end);
+	}
+	return end;
+}
+
+/* What a socket reports whose handshake has just ended. */
+static short ask(const struct pollfd *p, enum conn_state state)
+{
+	const short out = POLLOUT | POLLWRNORM;
+	struct pollfd one = { .fd = p->fd, .events = p->events };
+
+	/* The reply came this moment, so it can send; what else there is, the kernel knows. */
+	if (state == CONN_CONNECTED && (p->events & ~out) == 0)
+		return p->events;
+	if (state == CONN_OWED)
+		one.events &= (short)~IN_EVENTS;
+	return sys_poll(&one, 1, 0, NULL) > 0 ? one.revents : 0;
+}
+
+static short show(const struct pollfd *p, const struct pollfd *copy, bool polled)
+{
+	struct conn *conn = fdtab_get(p->fd);
+	enum conn_state state = CONN_FRESH;
+
+	if (conn != NULL) {
+		int ready = copy->fd < 0 ? HANDSHAKE_ASK : polled ? copy->revents : 0;
+
+		state = drive_advance(conn, p->fd, ready);
+		conn_unref(conn);
+	}
+	if (state == CONN_OWED && polled && copy->fd >= 0)
+		return (short)(copy->revents & p->events & ~IN_EVENTS);
+	return state == CONN_PENDING ? 0 : ask(p, state);
+}
+
+/* After the kernel's poll: move what is pending, and report.  Returns how many fds are ready. */
+static int show_all(struct pollfd *fds, nfds_t count, const struct pollfd *copy, bool polled)
+{
+	int ready = 0;
+
+	for (nfds_t i = 0; i < count; i++) {
+		if (fds[i].revents == HIDDEN)
+			fds[i].revents = show(&fds[i], &copy[i], polled);
+		else
+			fds[i].revents = polled ? copy[i].revents : 0;
+		ready += fds[i].revents != 0;
+	}
+	return ready;
+}
+
+static void follow_all(const struct pollfd *fds, nfds_t count)
+{
+	for (nfds_t i = 0; i < count; i++) {
+		struct conn *conn = fdtab_get(fds[i].fd);
+
+		if (conn == NULL)
+			continue;
+		drive_follow(conn);
+		conn_unref(conn);
+	}
+}
+
+static int poll_set(struct pollfd *fds, nfds_t count, struct pollfd *copy,
+		    int64_t end, const sigset_t *mask)
+{
+	int ready;
+
+	do {
+		int64_t now = sys_now_ns();
+		int64_t until = hide_all(fds, count, copy, now, end);
+		int n = sys_poll(copy, count, until == INT64_MAX ? WAIT_FOREVER
+				 : until > now ? until - now : 0, mask);
+
+		/* After a signal the set is not looked at again: its handler may have closed what is in it. */
+		ready = n < 0 ? n : show_all(fds, count, copy, n > 0);
+	} while (ready == 0 && (end == INT64_MAX || sys_now_ns() < end));
+	follow_all(fds, count);
+	for (nfds_t i = 0; ready < 0 && i < count; i++)
+		fds[i].revents = 0;
+	return ready;
+}
+
+int wait_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask)
+{
+	struct pollfd small[SMALL], *copy = small;
+	int64_t end = end_of(timeout_ns > 0 ? sys_now_ns() : 0, timeout_ns);
+	int result;
+
+	if (count == 0 || !has_pending(fds, count))
+		return sys_poll(fds, count, timeout_ns, mask);
+	if (count > SMALL)
+		copy = sys_map(count * sizeof(*copy), false);
+	if (copy == NULL)
+		return -ENOMEM;
+	result = poll_set(fds, count, copy, end, mask);
+	if (copy != small)
+		sys_unmap(copy, count * sizeof(*copy));
+	return result;
+}
+
+/* Look after each pending handshake: its deadline, and what another process made of it. */
+static void look(struct conn *conn, void *arg)
+{
+	int64_t *end = arg;
+	int fd = atomic_load(&conn->fd);
+	struct conn *there = fdtab_get(fd);
+
+	if (there == conn)
+		*end = earlier(*end, drive_look(conn, fd));
+	if (there != NULL)
+		conn_unref(there);
+}
+
+/*
+ * When epoll_wait(2) must be back at the latest.  The kernel wakes it for what
+ * arrives, but not for a deadline, nor for what another process does.
+ */
+static _Atomic int64_t next_look;
+
+static int64_t look_at_pending(int64_t now, int64_t end)
+{
+	int64_t next = atomic_load(&next_look);
+
+	if (!wait_has_pending())
+		return end;
+	if (now >= next) {
+		next = now + DRIVE_TICK_NS;
+		conn_each_pending(look, &next);
+		atomic_store(&next_look, next);
+	}
+	return earlier(end, next);
+}
+
+/* Take our events out, moving the handshakes that they are about.  Returns how many are the program's. */
+static int filter(struct epoll_event *events, int got)
+{
+	int kept = 0;
+
+	for (int i = 0; i < got; i++) {
+		bool ours;
+		int fd;
+		struct conn *conn = epreg_conn(&events[i], &ours, &fd);
+
+		if (!ours)
+			events[kept++] = events[i];
+		if (conn == NULL)
+			continue;
+		if (drive_advance(conn, fd, (int)events[i].events) != CONN_PENDING &&
+		    epreg_translate(&events[i]))
+			events[kept++] = events[i];
+		conn_unref(conn);
+	}
+	return kept;
+}
+
+static int epoll_until(int epfd, struct epoll_event *events, int max, int64_t end,
+		       const sigset_t *mask)
+{
+	bool moved, last_look = true;
+
+	for (;;) {
+		int64_t now = sys_now_ns();
+		int64_t until = look_at_pending(now, end);
+		int n = sys_epoll_wait(epfd, events, max, until == INT64_MAX ? WAIT_FOREVER
+				       : until > now ? until - now : 0, mask);
+
+		if (n < 0)
+			return n;
+		moved = n > 0;
+		n = filter(events, n);
+		if (n > 0 || (end != INT64_MAX && sys_now_ns() >= end && !(moved && last_look)))
+			return n;
+		/* What ended this moment is to be seen, even if the time is over. */
+		last_look = end == INT64_MAX || sys_now_ns() < end;
+	}
+}
+
+int wait_epoll(int epfd, struct epoll_event *events, int max, int64_t timeout_ns,
+	       const sigset_t *mask)
+{
+	return epoll_until(epfd, events, max, end_of(sys_now_ns(), timeout_ns), mask);
+}
+
+int wait_epoll_go_on(int epfd, struct epoll_event *events, int max, int got,
+		     int64_t timeout_ns, int64_t start, const sigset_t *mask)
+{
+	int n = filter(events, got);
+
+	if (n > 0)
+		return n;
+	return epoll_until(epfd, events, max, timeout_ns == 0 ? sys_now_ns()
+			   : end_of(start, timeout_ns), mask);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: ISC */
+/* io.c - the calls that receive, or send without an address: pending connections are asked first. */
+#include "real.h"
+#include "socksify/gate.h"
+
+static inline int may_send(int fd, int flags)
+{
+	return fdtab_is_gated(fd) ? gate_send(fd, flags) : 0;
+}
+
+static inline int may_receive(int fd, int flags)
+{
+	return fdtab_is_gated(fd) ? gate_receive(fd, flags) : 0;
+}
+
+/* An interposer that asks first, and its call. */
+#define GATED(result, name, declared, gate, passed)    \
+	EXPORT result name declared                    \
+	{                                              \
+		int err = gate;                        \
+                                                       \
+		if (__builtin_expect(err < 0, 0))      \
+			return libc_result(err);       \
+		return REAL(name) passed;              \
+	}
+
+/* The same function under another name. */
+#define ALIAS(result, name, declared, call) \
+	EXPORT result name declared         \
+	{                                   \
+		return call;                \
+	}
+
+/* read(2) of nothing is nothing (sock_read_iter() in the kernel); all others ask the connection. */
+GATED(ssize_t, read, (int fd, void *bytes, size_t n), n > 0 ? may_receive(fd, 0) : 0,
+      (fd, bytes, n))
+ALIAS(ssize_t, __read, (int fd, void *bytes, size_t n), read(fd, bytes, n))
+GATED(ssize_t, __read_chk, (int fd, void *bytes, size_t n, size_t size),
+      n > 0 ? may_receive(fd, 0) : 0,
+      (fd, bytes, n, size))
+GATED(ssize_t, readv, (int fd, const struct iovec *parts, int count), may_receive(fd, 0),
+      (fd, parts, count))
+GATED(ssize_t, recv, (int fd, void *bytes, size_t n, int flags), may_receive(fd, flags),
+      (fd, bytes, n, flags))
+ALIAS(ssize_t, __recv, (int fd, void *bytes, size_t n, int flags), recv(fd, bytes, n, flags))
+GATED(ssize_t, __recv_chk, (int fd, void *bytes, size_t n, size_t size, int flags),
+      may_receive(fd, flags), (fd, bytes, n, size, flags))
+GATED(ssize_t, recvfrom,
+      (int fd, void *restrict bytes, size_t n, int flags, struct sockaddr *restrict addr,
+       socklen_t *restrict len),
+      may_receive(fd, flags), (fd, bytes, n, flags, addr, len))
+GATED(ssize_t, __recvfrom_chk,
+      (int fd, void *bytes, size_t n, size_t size, int flags, struct sockaddr *addr,
+       socklen_t *len),
+      may_receive(fd, flags), (fd, bytes, n, size, flags, addr, len))
+GATED(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags), may_receive(fd, flags),
+      (fd, msg, flags))
+GATED(int, recvmmsg,
+      (int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *timeout),
+      may_receive(fd, flags), (fd, msgs, count, flags, timeout))
+
+GATED(ssize_t, write, (int fd, const void *bytes, size_t n), may_send(fd, 0), (fd, bytes, n))
+ALIAS(ssize_t, __write, (int fd, const void *bytes, size_t n), write(fd, bytes, n))
+GATED(ssize_t, writev, (int fd, const struct iovec *parts, int count), may_send(fd, 0),
+      (fd, parts, count))
+GATED(ssize_t, send, (int fd, const void *bytes, size_t n, int flags), may_send(fd, flags),
+      (fd, bytes, n, flags))
+ALIAS(ssize_t, __send, (int fd, const void *bytes, size_t n, int flags),
+      send(fd, bytes, n, flags))
+GATED(ssize_t, sendfile, (int out, int in, off_t *offset, size_t n), may_send(out, 0),
+      (out, in, offset, n))
+GATED(ssize_t, sendfile64, (int out, int in, off64_t *offset, size_t n), may_send(out, 0),
+      (out, in, offset, n))
+
+static int may_splice(int in, int out, unsigned flags)
+{
+	int how = (flags & SPLICE_F_NONBLOCK) != 0 ? MSG_DONTWAIT : 0;
+	int err = may_receive(in, how);
+
+	return err < 0 ? err : may_send(out, how);
+}
+
+GATED(ssize_t, splice,
+      (int in, off64_t *in_offset, int out, off64_t *out_offset, size_t n, unsigned flags),
+      may_splice(in, out, flags), (in, in_offset, out, out_offset, n, flags))

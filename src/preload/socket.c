@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: ISC */
+/* socket.c - the calls that make sockets and epoll sets, or set what a handshake minds. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+
+#include "real.h"
+#include "socksify/gate.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+#define TYPE_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
+
+static bool is_tcp(int domain, int type, int protocol)
+{
+	return (domain == AF_INET || domain == AF_INET6) && (type & ~TYPE_FLAGS) == SOCK_STREAM &&
+	       (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
+}
+
+/* socket(2) */
+EXPORT int socket(int domain, int type, int protocol)
+{
+	int fd = REAL(socket)(domain, type, protocol);
+
+	if (fd < 0)
+		return fd;
+	if (is_tcp(domain, type, protocol))
+		fdtab_mark(fd, FD_TCP | ((type & SOCK_NONBLOCK) != 0 ? FD_NONBLOCK : 0));
+	else
+		fdtab_forget(fd);
+	return fd;
+}
+
+EXPORT int __socket(int domain, int type, int protocol)
+{
+	return socket(domain, type, protocol);
+}
+
+/* The following make fds that are none of ours: an old note under their number goes. */
+
+EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
+{
+	int result = REAL(socketpair)(domain, type, protocol, fds);
+
+	if (result == 0) {
+		fdtab_forget(fds[0]);
+		fdtab_forget(fds[1]);
+	}
+	return result;
+}
+
+EXPORT int accept(int fd, struct sockaddr *restrict addr, socklen_t *restrict len)
+{
+	int result = REAL(accept)(fd, addr, len);
+
+	fdtab_forget(result);
+	return result;
+}
+
+EXPORT int accept4(int fd, struct sockaddr *restrict addr, socklen_t *restrict len, int flags)
+{
+	int result = REAL(accept4)(fd, addr, len, flags);
+
+	fdtab_forget(result);
+	return result;
+}
+
+/* listen(2): not a socket to connect */
+EXPORT int listen(int fd, int backlog)
+{
+	int result = REAL(listen)(fd, backlog);
+
+	if (result == 0)
+		fdtab_forget(fd);
+	return result;
+}
+
+EXPORT int epoll_create(int size)
+{
+	int fd = REAL(epoll_create)(size);
+
+	if (fd >= 0)
+		fdtab_mark(fd, FD_EPOLL);
+	return fd;
+}
+
+EXPORT int epoll_create1(int flags)
+{
+	int fd = REAL(epoll_create1)(flags);
+
+	if (fd >= 0)
+		fdtab_mark(fd, FD_EPOLL);
+	return fd;
+}
+
+/* setsockopt(2): what a handshake has to set aside is noted, so that it need not ask. */
+EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	if (__builtin_expect(fdtab_has(fd), 0) &&
+	    ((level == SOL_SOCKET && (name == SO_SNDTIMEO || name == SO_RCVLOWAT)) ||
+	     (level == IPPROTO_TCP && name == TCP_CORK)))
+		fdtab_change_marks(fd, FD_OPTIONS, 0);
+	if (fdtab_is_gated(fd) && value != NULL && len >= sizeof(int) &&
+	    gate_set_option(fd, level, name, *(const int *)value))
+		return 0;
+	return REAL(setsockopt)(fd, level, name, value, len);
+}
+
+/* ioctl(2): a pointer or an int, which travels as a long. */
+EXPORT int ioctl(int fd, unsigned long request, ...)
+{
+	va_list rest;
+	long argument;
+	int result;
+
+	va_start(rest, request);
+	argument = va_arg(rest, long);
+	va_end(rest);
+	if (__builtin_expect(fdtab_has(fd), 0) && request == FIONREAD && argument != 0 &&
+	    gate_readable_octets(fd) == 0) {
+		*(int *)argument = 0;
+		return 0;
+	}
+	result = REAL(ioctl)(fd, request, argument);
+	if (__builtin_expect(fdtab_has(fd), 0) && request == FIONBIO && result == 0) {
+		if (*(const int *)argument != 0)
+			fdtab_change_marks(fd, FD_NONBLOCK, 0);
+		else
+			fdtab_change_marks(fd, 0, FD_NONBLOCK);
+	}
+	return result;
+}

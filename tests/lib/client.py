@@ -4,8 +4,9 @@
 
     client.py [--poll|--epoll] [--recv N] [--send TEXT] [--within SECONDS] HOST PORT
 
-Plainly: a blocking connect().  With --poll or --epoll: a non-blocking one.
-Always exits 0 when it could say something.
+Plainly: a blocking connect().  With --poll or --epoll: a non-blocking one, which
+has to be in progress first ("AT ONCE" if it is not) and over when the wait ends
+("EARLY" if it is not).  Always exits 0 when it could say something.
 """
 
 import argparse
@@ -27,6 +28,7 @@ def connect(sock, address, how):
     sock.setblocking(False)
     result = sock.connect_ex(address)
     if result != errno.EINPROGRESS:
+        print("AT ONCE", end=" ")
         sock.setblocking(True)
         return result
     if how == "epoll":
@@ -38,6 +40,12 @@ def connect(sock, address, how):
     while not waiter.poll():
         pass
     result = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if result == 0:
+        try:
+            sock.getpeername()
+        except OSError as error:
+            print("EARLY", end=" ")
+            result = error.errno
     sock.setblocking(True)
     return result
 

@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import http.server
 import os
+import resource
 import socket
 import ssl
 import sys
@@ -108,7 +109,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class Target(http.server.ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 512
+    request_queue_size = 4096
 
     def __init__(self, host, port, options):
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -144,6 +145,9 @@ def main():
     parser.add_argument("--root")
     parser.add_argument("--log")
     options = parser.parse_args()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    threading.stack_size(256 * 1024)  # a thread for every connection
     host, _, port = options.listen.rpartition(":")
     target = Target(host.strip("[]"), int(port), options)
     print(target.server_port)

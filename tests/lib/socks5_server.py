@@ -23,15 +23,28 @@ one or more of these, separated by commas:
     rep=N            answer every request with code N
     short-rep=N      the same, but send two bytes of the reply only
     method=N         choose method N, whatever was offered
+    delay=MS         hold every reply back for so long
+    barrier=N        answer no request before N of them wait at the same time;
+                     those are answered together, all later ones at once
+    skip=N           the first N requests do not wait at the barrier
+
+A line of the log is one of
+
+    CONNECT HOST:PORT CODE   a request, just before it is answered
+    LOGIN USER CODE          a login
+    LEFT HOST:PORT           the client went away from the barrier
+    METHOD N, BAD version N  why it came to no request
 """
 
 import argparse
+import asyncio
 import ipaddress
+import resource
 import socket
 import struct
 import sys
-import threading
-import time
+
+BACKLOG = 4096  # more than connect at the same time: a SYN dropped is a second lost
 
 
 class End(Exception):
@@ -53,8 +66,59 @@ def family_of(host):
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
+class Barrier:
+    """Lets nobody pass before enough clients are there at the same time."""
+
+    def __init__(self, count, skip):
+        self.count = count
+        self.skip = skip
+        self.waiting = []
+
+    async def wait(self, sock):
+        """Return True to pass, False when the client went away first."""
+        if self.count == 0:
+            return True
+        if self.skip > 0:
+            self.skip -= 1
+            return True
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        self.waiting.append(turn)
+        if len(self.waiting) == self.count:
+            self.open()
+        loop.add_reader(sock, self.look, sock, turn)
+        try:
+            return await turn
+        finally:
+            loop.remove_reader(sock)
+
+    def open(self):
+        self.count = 0
+        for turn in self.waiting:
+            turn.set_result(True)
+        self.waiting.clear()
+
+    def look(self, sock, turn):
+        """Something came from a client that waits: was it the end?"""
+        if turn.done():
+            return
+        try:
+            if sock.recv(1, socket.MSG_PEEK):
+                asyncio.get_running_loop().remove_reader(sock)
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.waiting.remove(turn)
+        turn.set_result(False)
+
+
 class Script:
-    NUMBERS = ("close-after", "reset-after", "hang-after", "rep", "short-rep", "method")
+    NUMBERS = (
+        ("close-after", "reset-after", "hang-after", "rep", "short-rep", "method")
+        + ("delay", "barrier", "skip")
+    )
     TEXTS = ("payload-in-reply", "bnd-domain")
     FLAGS = ("garbage", "dribble", "bnd-ipv6")
 
@@ -70,6 +134,7 @@ class Script:
                 self.words[key] = True
             else:
                 raise SystemExit("socks5_server: unknown script word: " + word)
+        self.barrier = Barrier(self.get("barrier") or 0, self.get("skip") or 0)
 
     def get(self, key):
         return self.words.get(key)
@@ -83,32 +148,34 @@ class Replies:
         self.script = script
         self.sent = 0
 
-    def send(self, data):
+    async def send(self, data):
+        if self.script.get("delay"):
+            await asyncio.sleep(self.script.get("delay") / 1000)
         if self.script.get("garbage"):
-            self.sock.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            await send(self.sock, b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
             raise End
         for key in ("close-after", "reset-after", "hang-after"):
             limit = self.script.get(key)
             if limit is not None and self.sent + len(data) > limit:
-                self.put(data[: limit - self.sent])
-                self.stop(key)
-        self.put(data)
+                await self.put(data[: limit - self.sent])
+                await self.stop(key)
+        await self.put(data)
 
-    def put(self, data):
+    async def put(self, data):
         self.sent += len(data)
         if not self.script.get("dribble"):
             if data:
-                self.sock.sendall(data)
+                await send(self.sock, data)
             return
         for i in range(len(data)):
-            self.sock.sendall(data[i : i + 1])
-            time.sleep(0.004)  # so that each byte is a segment of its own
+            await send(self.sock, data[i : i + 1])
+            await asyncio.sleep(0.004)  # so that each byte is a segment of its own
 
-    def stop(self, how):
+    async def stop(self, how):
         if how == "reset-after":
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif how == "hang-after":
-            while self.sock.recv(4096):
+            while await receive(self.sock, 4096):
                 pass
         raise End
 
@@ -124,33 +191,38 @@ class Server:
                 raise SystemExit("socks5_server: --name wants NAME=IP[:PORT]")
             self.names[name.lower()] = split_host_port(target)
         self.log_file = open(options.log, "a", buffering=1) if options.log else None
-        self.lock = threading.Lock()
+        self.tasks = set()  # asyncio itself has weak references only
 
     def log(self, line):
         if self.log_file:
-            with self.lock:
-                self.log_file.write(line + "\n")
+            self.log_file.write(line + "\n")
+
+    def spawn(self, coroutine):
+        task = asyncio.ensure_future(coroutine)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def listen(self, address, script):
         host, port = split_host_port(address)
         sock = socket.socket(family_of(host), socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port or 0))
-        sock.listen(512)
-        threading.Thread(target=self.accept, args=(sock, script), daemon=True).start()
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+        self.spawn(self.accept(sock, script))
         return sock.getsockname()[1]
 
-    def accept(self, listener, script):
+    async def accept(self, listener, script):
         while True:
-            sock, _ = listener.accept()
-            threading.Thread(target=self.serve, args=(sock, script), daemon=True).start()
+            sock, _ = await asyncio.get_running_loop().sock_accept(listener)
+            self.spawn(self.serve(sock, script))
 
-    def serve(self, sock, script):
+    async def serve(self, sock, script):
         upstream = None
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            upstream = self.handshake(sock, script)
-            relay(sock, upstream)
+            upstream = await self.handshake(sock, script)
+            await relay(sock, upstream)
         except (End, OSError):
             pass
         finally:
@@ -158,30 +230,33 @@ class Server:
                 upstream.close()
             sock.close()
 
-    def handshake(self, sock, script):
+    async def handshake(self, sock, script):
         out = Replies(sock, script)
-        version, count = read(sock, 2)
+        version, count = await read(sock, 2)
         if version != 5:
             self.log("BAD version %d" % version)
             raise End
-        offered = read(sock, count)
+        offered = await read(sock, count)
         method = 2 if self.user is not None else 0
         if script.get("method") is not None:
             method = script.get("method")
         elif method not in offered:
             method = 255
-        out.send(bytes((5, method)))
+        await out.send(bytes((5, method)))
         if method == 2:
-            self.login(sock, out)
+            await self.login(sock, out)
         elif method != 0:
             self.log("METHOD %d" % method)
-            out.stop("hang-after")
+            await out.stop("hang-after")
 
-        _, command, _, kind = read(sock, 4)
-        host = read_host(sock, kind)
-        (port,) = struct.unpack("!H", read(sock, 2))
+        _, command, _, kind = await read(sock, 4)
+        host = await read_host(sock, kind)
+        (port,) = struct.unpack("!H", await read(sock, 2))
         shown = "[%s]:%d" % (host, port) if ":" in host else "%s:%d" % (host, port)
         verb = {1: "CONNECT", 2: "BIND", 3: "UDP"}.get(command, "CMD%d" % command)
+        if not await script.barrier.wait(sock):
+            self.log("LEFT " + shown)
+            raise End
 
         upstream = None
         rep = 7
@@ -190,17 +265,17 @@ class Server:
         elif script.get("rep"):
             rep = script.get("rep")
         elif command == 1:
-            rep, upstream = self.connect(host, port)
+            rep, upstream = await self.connect(host, port)
         self.log("%s %s %d" % (verb, shown, rep))
         if script.get("short-rep") is not None:
-            out.send(bytes((5, rep)))
+            await out.send(bytes((5, rep)))
             raise End
         bound = upstream.getsockname()[:2] if upstream else ("0.0.0.0", 0)
         message = bytes((5, rep, 0)) + encode_bound(bound, script)
         if rep == 0 and script.get("payload-in-reply"):
             message += script.get("payload-in-reply").encode()
         try:
-            out.send(message)
+            await out.send(message)
         except (End, OSError):
             if upstream:
                 upstream.close()
@@ -209,18 +284,18 @@ class Server:
             raise End
         return upstream
 
-    def login(self, sock, out):
-        version, length = read(sock, 2)
-        user = read(sock, length).decode("latin-1")
-        (length,) = read(sock, 1)
-        password = read(sock, length).decode("latin-1")
+    async def login(self, sock, out):
+        version, length = await read(sock, 2)
+        user = (await read(sock, length)).decode("latin-1")
+        (length,) = await read(sock, 1)
+        password = (await read(sock, length)).decode("latin-1")
         good = version == 1 and user == self.user and password == self.password
         self.log("LOGIN %s %d" % (user, 0 if good else 1))
-        out.send(bytes((1, 0 if good else 1)))
+        await out.send(bytes((1, 0 if good else 1)))
         if not good:
             raise End
 
-    def connect(self, host, port):
+    async def connect(self, host, port):
         known = self.names.get(host.lower().rstrip("."))
         if known:
             host, port = known[0], known[1] or port
@@ -230,12 +305,12 @@ class Server:
             return 4, None
         upstream = socket.socket(family_of(host), socket.SOCK_STREAM)
         try:
-            upstream.settimeout(10)
-            upstream.connect((host, port))
-            upstream.settimeout(None)
+            upstream.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await asyncio.wait_for(loop.sock_connect(upstream, (host, port)), 10)
             upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return 0, upstream
-        except TimeoutError:
+        except asyncio.TimeoutError:
             upstream.close()
             return 6, None
         except OSError as error:
@@ -243,24 +318,32 @@ class Server:
             return {101: 3, 113: 4, 111: 5, 110: 6}.get(error.errno, 1), None
 
 
-def read(sock, length):
+async def receive(sock, size):
+    return await asyncio.get_running_loop().sock_recv(sock, size)
+
+
+async def send(sock, data):
+    await asyncio.get_running_loop().sock_sendall(sock, data)
+
+
+async def read(sock, length):
     data = b""
     while len(data) < length:
-        part = sock.recv(length - len(data))
+        part = await receive(sock, length - len(data))
         if not part:
             raise End
         data += part
     return data
 
 
-def read_host(sock, kind):
+async def read_host(sock, kind):
     if kind == 1:
-        return socket.inet_ntop(socket.AF_INET, read(sock, 4))
+        return socket.inet_ntop(socket.AF_INET, await read(sock, 4))
     if kind == 4:
-        return socket.inet_ntop(socket.AF_INET6, read(sock, 16))
+        return socket.inet_ntop(socket.AF_INET6, await read(sock, 16))
     if kind == 3:
-        (length,) = read(sock, 1)
-        return read(sock, length).decode("latin-1")
+        (length,) = await read(sock, 1)
+        return (await read(sock, length)).decode("latin-1")
     raise End
 
 
@@ -278,28 +361,34 @@ def encode_bound(bound, script):
     return packed + struct.pack("!H", port)
 
 
-def relay(one, two):
+async def pump(source, sink):
+    try:
+        while True:
+            data = await receive(source, 262144)
+            if not data:
+                break
+            await send(sink, data)
+            await asyncio.sleep(0)  # a fast stream must not keep the others out
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        for sock in (source, sink):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+async def relay(one, two):
     """Carry bytes both ways; the end of one direction leaves the other open."""
+    await asyncio.gather(pump(one, two), pump(two, one))
 
-    def pump(source, sink):
-        try:
-            while True:
-                data = source.recv(262144)
-                if not data:
-                    break
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            for sock in (source, sink):
-                try:
-                    sock.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
 
-    back = threading.Thread(target=pump, args=(two, one), daemon=True)
-    back.start()
-    pump(one, two)
-    back.join()
+async def serve_for_ever(options):
+    server = Server(options)
+    for text in options.script or [""]:
+        print(server.listen(options.listen, Script(text)))
+    sys.stdout.flush()
+    await asyncio.Event().wait()
 
 
 def main():
@@ -311,11 +400,9 @@ def main():
     parser.add_argument("--log")
     parser.add_argument("--script", action="append", default=[])
     options = parser.parse_args()
-    server = Server(options)
-    for text in options.script or [""]:
-        print(server.listen(options.listen, Script(text)))
-    sys.stdout.flush()
-    threading.Event().wait()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    asyncio.run(serve_for_ever(options))
 
 
 if __name__ == "__main__":

@@ -32,12 +32,13 @@ enum conn_state drive_advance(struct conn *conn, int fd, int ready);
 
 /*
  * drive_lead - become the thread that sleeps for @conn, until drive_follow().
- * @until: when it looks at the handshake again at the latest, in ns
+ * @until: when it looks at the handshake again at the latest, in ns; becomes
+ *         the handshake's deadline if that is earlier
  * @ret_events: what to poll @fd for
  * Returns false when the caller must not sleep longer than DRIVE_SLICE_NS:
  * another thread or another process has the lead.
  */
-MUST_CHECK bool drive_lead(struct conn *conn, int64_t until, short *ret_events);
+MUST_CHECK bool drive_lead(struct conn *conn, int64_t *until, short *ret_events);
 void drive_follow(struct conn *conn);
 
 #define DRIVE_SLICE_NS 10000000	/* how often followers look */

@@ -15,7 +15,7 @@ struct counted {
 	_Atomic uint32_t generation;
 };
 
-POOL(conns, struct counted, 256u, CONN_MAX, false);
+POOL(conns, struct counted, 64u, CONN_MAX, false);
 
 _Atomic int conn_pending, conn_gated;
 

@@ -270,19 +270,20 @@ enum conn_state drive_advance(struct conn *conn, int fd, int ready)
 	return conn_state(conn);
 }
 
-bool drive_lead(struct conn *conn, int64_t until, short *ret_events)
+bool drive_lead(struct conn *conn, int64_t *until, short *ret_events)
 {
-	void *me = (void *)pthread_self(), *leader = NULL;
+	void *me = (void *)pthread_self(), *leader;
 	struct handshake *hs = enter(conn);
 	bool lead = false;
 
 	*ret_events = 0;
 	atomic_store_explicit(&conn->seen, true, memory_order_relaxed);
-	if (hs != NULL && atomic_load(&hs->owner) == fdtab_owner() &&
-	    !(is_led_by_other(conn))) {
+	if (hs != NULL && hs->deadline < *until)
+		*until = hs->deadline;
+	if (hs != NULL && atomic_load(&hs->owner) == fdtab_owner() && !is_led_by_other(conn)) {
 		leader = atomic_load(&conn->leader);
-		atomic_store(&conn->leader_until, until + GRACE_NS);
-		lead = atomic_compare_exchange_strong(&conn->leader, &leader, me);
+		atomic_store(&conn->leader_until, *until + GRACE_NS);
+		lead = leader == me || atomic_compare_exchange_strong(&conn->leader, &leader, me);
 		/* Whoever moves it at this moment may leave nothing to wait for. */
 		lead = lead && handshake_enter(hs);
 		if (lead) {
@@ -374,8 +375,8 @@ int drive_wait(struct conn *conn, int fd, int64_t until)
 	while (conn_is_under_way(state) && drive_advance(conn, fd, ready) == state) {
 		struct pollfd p = { .fd = fd };
 		int64_t now = sys_now_ns();
-		int64_t end = earlier(earlier(until, drive_deadline(conn)), now + DRIVE_TICK_NS);
-		bool leads = drive_lead(conn, end, &p.events);
+		int64_t end = earlier(until, now + DRIVE_TICK_NS);
+		bool leads = drive_lead(conn, &end, &p.events);
 
 		if (!leads)
 			end = earlier(end, now + DRIVE_SLICE_NS);

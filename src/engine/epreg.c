@@ -20,13 +20,13 @@
 
 struct epreg {
 	_Alignas(GENERATIONS) struct epreg *next;
-	struct conn *conn;	/* NULL: unused */
+	struct conn *_Atomic conn;	/* NULL: unused; also read without the lock */
 	epoll_data_t data;	/* the program's */
 	uint32_t events;	/* the program's */
 	int epfd, fd;
-	uint8_t generation;	/* 0 .. GENERATIONS - 1 */
-	bool hidden;		/* ours is in the kernel */
-	bool orphan;		/* fd was closed, and a duplicate keeps the registration alive */
+	_Atomic uint8_t generation;	/* 0 .. GENERATIONS - 1 */
+	_Atomic bool hidden;	/* ours is in the kernel */
+	_Atomic bool orphan;	/* fd was closed, and a duplicate keeps the registration alive */
 };
 
 static struct epreg table[EPREG_MAX];
@@ -356,24 +356,25 @@ void epreg_show(struct conn *conn, bool forget)
 	unlock_engine(&mask);
 }
 
+/* Without the lock, since it is asked for each event: whatever was read is read again. */
 struct conn *epreg_conn(const struct epoll_event *event, bool *ret_ours, int *ret_fd)
 {
 	uint64_t offset = event->data.u64 - (uint64_t)(uintptr_t)table;
-	struct conn *conn = NULL;
+	struct conn *conn;
 	struct epreg *r;
-	sigset_t mask;
 
 	*ret_ours = offset < sizeof(table);
 	if (!*ret_ours)
 		return NULL;
 	r = &table[offset / sizeof(table[0])];
-	lock_engine(&mask);
-	if (is_current(r, offset) && conn_ref(r->conn)) {
-		conn = r->conn;
-		*ret_fd = r->orphan ? atomic_load(&conn->fd) : r->fd;
-	}
-	unlock_engine(&mask);
-	return conn;
+	conn = r->conn;
+	if (conn == NULL || !is_current(r, offset) || !conn_ref(conn))
+		return NULL;
+	*ret_fd = r->orphan ? atomic_load(&conn->fd) : r->fd;
+	if (r->conn == conn && is_current(r, offset))
+		return conn;
+	conn_unref(conn); /* it was another's meanwhile */
+	return NULL;
 }
 
 void epreg_forget(struct conn *conn)

@@ -68,14 +68,12 @@ static void move_crowd(struct crowd *crowd)
 
 	for (int i = 0; i < crowd->count; i++) {
 		struct pollfd *p = &crowd->fds[i];
-		int64_t deadline = drive_deadline(crowd->conns[i]);
 
 		p->revents = 0;
-		if (!drive_lead(crowd->conns[i], end, &p->events)) {
+		if (!drive_lead(crowd->conns[i], &end, &p->events)) {
 			p->fd = -1;
-			end = now + DRIVE_SLICE_NS;
+			end = end < now + DRIVE_SLICE_NS ? end : now + DRIVE_SLICE_NS;
 		}
-		end = deadline < end ? deadline : end;
 	}
 	if (crowd->count > 0)
 		n = sys_poll(crowd->fds, (nfds_t)crowd->count, end > now ? end - now : 0, NULL);

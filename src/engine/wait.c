@@ -49,14 +49,13 @@ static int64_t hide(int fd, struct pollfd *copy, int64_t now, int64_t end)
 		copy->fd = fd;
 		copy->events |= POLLIN;
 		end = earlier(end, drive_deadline(conn));
-		conn_unref(conn);
-		return end;
+	} else {
+		end = earlier(end, now + DRIVE_TICK_NS);
+		if (drive_lead(conn, &end, &copy->events))
+			copy->fd = fd;
+		else
+			end = earlier(end, now + DRIVE_SLICE_NS);
 	}
-	end = earlier(earlier(end, drive_deadline(conn)), now + DRIVE_TICK_NS);
-	if (drive_lead(conn, end, &copy->events))
-		copy->fd = fd;
-	else
-		end = earlier(end, now + DRIVE_SLICE_NS);
 	conn_unref(conn);
 	return end;
 }
@@ -90,11 +89,15 @@ static short ask(const struct pollfd *p, enum conn_state state)
 	return sys_poll(&one, 1, 0, NULL) > 0 ? one.revents : 0;
 }
 
-static short show(const struct pollfd *p, const struct pollfd *copy, bool polled)
+static short show(const struct pollfd *p, const struct pollfd *copy, bool polled, bool late)
 {
-	struct conn *conn = fdtab_get(p->fd);
+	struct conn *conn;
 	enum conn_state state = CONN_FRESH;
 
+	/* Nothing to do for most of a large set. */
+	if (polled && !late && copy->fd >= 0 && copy->revents == 0)
+		return 0;
+	conn = fdtab_get(p->fd);
 	if (conn != NULL) {
 		int ready = copy->fd < 0 ? HANDSHAKE_ASK : polled ? copy->revents : 0;
 
@@ -106,14 +109,19 @@ static short show(const struct pollfd *p, const struct pollfd *copy, bool polled
 	return state == CONN_PENDING ? 0 : ask(p, state);
 }
 
-/* After the kernel's poll: move what is pending, and report.  Returns how many fds are ready. */
-static int show_all(struct pollfd *fds, nfds_t count, const struct pollfd *copy, bool polled)
+/*
+ * After the kernel's poll: move what is pending, and report.
+ * @late: it may be that some handshake's time is over
+ * Returns how many fds are ready.
+ */
+static int show_all(struct pollfd *fds, nfds_t count, const struct pollfd *copy, bool polled,
+		    bool late)
 {
 	int ready = 0;
 
 	for (nfds_t i = 0; i < count; i++) {
 		if (fds[i].revents == HIDDEN)
-			fds[i].revents = show(&fds[i], &copy[i], polled);
+			fds[i].revents = show(&fds[i], &copy[i], polled, late);
 		else
 			fds[i].revents = polled ? copy[i].revents : 0;
 		ready += fds[i].revents != 0;
@@ -124,8 +132,10 @@ static int show_all(struct pollfd *fds, nfds_t count, const struct pollfd *copy,
 static void follow_all(const struct pollfd *fds, nfds_t count)
 {
 	for (nfds_t i = 0; i < count; i++) {
-		struct conn *conn = fdtab_get(fds[i].fd);
+		struct conn *conn = NULL;
 
+		if (conn_is_under_way(fdtab_state(fds[i].fd)))
+			conn = fdtab_get(fds[i].fd);
 		if (conn == NULL)
 			continue;
 		drive_follow(conn);
@@ -145,7 +155,7 @@ static int poll_set(struct pollfd *fds, nfds_t count, struct pollfd *copy,
 				 : until > now ? until - now : 0, mask);
 
 		/* After a signal the set is not looked at again: its handler may have closed what is in it. */
-		ready = n < 0 ? n : show_all(fds, count, copy, n > 0);
+		ready = n < 0 ? n : show_all(fds, count, copy, n > 0, sys_now_ns() >= until);
 	} while (ready == 0 && (end == INT64_MAX || sys_now_ns() < end));
 	follow_all(fds, count);
 	for (nfds_t i = 0; ready < 0 && i < count; i++)

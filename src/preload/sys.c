@@ -135,7 +135,7 @@ int64_t sys_now_ns(void)
 void *sys_map(size_t size, bool shared)
 {
 	long map = raw(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
-		       (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1, 0);
+		       (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	return map < 0 && map > -4096 ? NULL : (void *)map;
 }

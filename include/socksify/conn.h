@@ -24,6 +24,12 @@ static inline bool conn_is_under_way(enum conn_state state)
 	return state == CONN_PENDING || state == CONN_OWED;
 }
 
+/* Must calls that send or receive come to the engine first? */
+static inline bool conn_is_gated(enum conn_state state)
+{
+	return conn_is_under_way(state) || state == CONN_FAILED;
+}
+
 /* Belongs to an open file, shared by its duplicates within the process. */
 struct conn {
 	_Atomic int state;		/* enum conn_state; changed by conn_set_state() only */
@@ -33,6 +39,7 @@ struct conn {
 	_Atomic bool disconnected;	/* CONN_FAILED: connect(AF_UNSPEC) came; the error is still to be told */
 	_Atomic bool answers_once;	/* the next connect(2) returns 0, the one after EISCONN */
 	_Atomic bool seen;		/* some call of ours waited for it: the program's waiting is visible */
+	_Atomic bool missed;		/* somebody had something to report, and left it to the leader */
 	_Atomic(void *) leader;		/* the thread that sleeps for it */
 	_Atomic int64_t leader_until;	/* and until when it sleeps at most, in ns */
 	struct handshake *_Atomic handshake;	/* while it is under way; with a reference */

@@ -19,11 +19,12 @@ struct conn;
  */
 int epreg_ctl(struct conn *conn, int epfd, int op, int fd, struct epoll_event *event);
 
-/* Put ours in the place of all registrations of @conn: before connect(2), so that nothing shows early. */
+/*
+ * Put ours in the place of all registrations of @conn: before connect(2), so
+ * that nothing shows early; and anew for a connection that is shown early
+ * (CONN_OWED), whose ours tell what the program asked for, too.
+ */
 void epreg_hide(struct conn *conn);
-
-/* The connection is shown early (CONN_OWED): ours from now on tell what the program asked for, too. */
-void epreg_owe(struct conn *conn);
 
 /*
  * epreg_translate - an event of ours, for a connection that is shown early, as

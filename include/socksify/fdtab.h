@@ -57,6 +57,9 @@ void fdtab_mark(int fd, unsigned marks);
 /* Add marks to, and take marks from, an @fd that has FD_TCP. */
 void fdtab_change_marks(int fd, unsigned add, unsigned take);
 
+/* @fd is a TCP socket that was disconnected: what else is known of it, the kernel knows. */
+void fdtab_reopen(int fd);
+
 /*
  * fdtab_get - the connection of @fd.
  * Returns it with a reference for the caller, to be given to conn_unref(), or
@@ -90,6 +93,9 @@ static inline void fdtab_forget(int fd)
 
 /* @to became a duplicate of @from. */
 void fdtab_dup(int from, int to);
+
+/* Has @conn a number that exec(3) leaves open? */
+bool fdtab_is_inherited(const struct conn *conn);
 
 /* The process is a new one: called at start and in the child of fork(2). */
 void fdtab_set_owner(int pid);

@@ -26,6 +26,7 @@ enum handshake_phase {
 struct handshake {
 	_Atomic uint32_t generation;	/* counts reuses of the storage */
 	_Atomic int owner;		/* pid that moves it; 0: nobody, who wants may */
+	_Atomic int64_t looked;		/* until when the owner is known to look after it, in ns */
 	_Atomic int phase;		/* enum handshake_phase */
 	_Atomic int turn;		/* see handshake_enter() */
 	_Atomic bool moving;		/* who has the turn moves octets at this moment */

@@ -5,7 +5,7 @@
  *
  * Each function takes what its system call takes and returns its result, or
  * -errno; errno itself is left alone.  All are async-signal-safe, except
- * sys_resolve(), and none but the two that wait is a cancellation point.
+ * sys_resolve(), and none but sys_poll() and sys_epoll_wait() is a cancellation point.
  */
 #ifndef SOCKSIFY_SYS_H
 #define SOCKSIFY_SYS_H
@@ -39,6 +39,12 @@ MUST_CHECK int sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event
 MUST_CHECK int sys_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns,
 			const sigset_t *mask);
 
+/* poll(2) of one fd without waiting, and no cancellation point.  Returns revents, 0 also for an error. */
+int sys_poll_now(int fd, short events);
+
+/* Back to a socket that was never connected: connect(2) to AF_UNSPEC. */
+void sys_disconnect(int fd);
+
 /* epoll_pwait(2); the same, rounded up to milliseconds.  A cancellation point. */
 MUST_CHECK int sys_epoll_wait(int epfd, struct epoll_event *events, int max,
 			      int64_t timeout_ns, const sigset_t *mask);
@@ -53,6 +59,9 @@ int64_t sys_now_ns(void);
  */
 void *sys_map(size_t size, bool shared);
 void sys_unmap(void *map, size_t size);
+
+/* The size of the process's fd table: no fd is higher.  INT_MAX when that cannot be found out. */
+int sys_fd_table_size(void);
 
 /* Does the process run?  One that is dead and not yet waited for does not. */
 bool sys_is_running(int pid);

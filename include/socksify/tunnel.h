@@ -21,6 +21,8 @@
  *              or what connect(2) says of the proxy itself
  *   -EACCES    the proxy refused the login or the target
  *   -ETIMEDOUT the time is over
+ *   -EAFNOSUPPORT  the socket can speak to none of the proxy's addresses
+ *   -EHOSTUNREACH  the proxy's name is not known
  *   -EISCONN, -EALREADY, -EINVAL, -ENOMEM  as connect(2)
  */
 MUST_CHECK int tunnel_connect(int fd, const struct route *route,

@@ -52,6 +52,7 @@ struct conn *conn_new(void)
 	atomic_store(&c->shut, false);
 	atomic_store(&c->disconnected, false);
 	atomic_store(&c->seen, false);
+	atomic_store(&c->missed, false);
 	atomic_store(&c->leader, NULL);
 	atomic_store(&c->handshake, NULL);
 	atomic_store(&c->epregs, NULL);
@@ -86,15 +87,10 @@ void conn_unref(struct conn *conn)
 	pool_give(&conns, conn);
 }
 
-static int is_gated(enum conn_state state)
-{
-	return conn_is_under_way(state) || state == CONN_FAILED;
-}
-
 static void count_change(enum conn_state from, enum conn_state to)
 {
 	atomic_fetch_add(&conn_pending, conn_is_under_way(to) - conn_is_under_way(from));
-	atomic_fetch_add(&conn_gated, is_gated(to) - is_gated(from));
+	atomic_fetch_add(&conn_gated, conn_is_gated(to) - conn_is_gated(from));
 }
 
 void conn_set_state(struct conn *conn, enum conn_state state)

@@ -3,6 +3,7 @@
 #include "socksify/drive.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <string.h>
@@ -15,6 +16,9 @@
 
 /* A leader that has not looked for so long was thrown out of its sleep (siglongjmp, cancellation). */
 #define GRACE_NS 200000000
+
+/* An owner that has not looked for so long leaves a shared handshake to whoever does. */
+#define PATIENCE_NS (5 * DRIVE_SLICE_NS)
 
 /* The handshake of @conn, if it is under way, with a reference for leave(); else NULL. */
 static struct handshake *enter(struct conn *conn)
@@ -117,13 +121,6 @@ static void restore_options(struct handshake *hs, int fd)
 	hs->rcvlowat = 0;
 }
 
-static void disconnect(int fd)
-{
-	struct sockaddr none = { .sa_family = AF_UNSPEC };
-
-	(void)!sys_connect(fd, &none, sizeof(none));
-}
-
 /*
  * Make the socket look as if the kernel's connect had been refused: AF_UNSPEC
  * gives it an error and TCP_CLOSE (POLLERR, POLLHUP, no peer), the shutdown
@@ -133,11 +130,11 @@ static void disconnect(int fd)
  */
 static void show_refused(const struct handshake *hs, int fd)
 {
-	if (hs->took_error && !hs->waits) {
-		disconnect(fd);
+	if (hs->took_error && (sys_get_flags(fd) & O_NONBLOCK) != 0) {
+		sys_disconnect(fd);
 		(void)!sys_connect(fd, &hs->addresses[hs->address_at], sizeof(hs->addresses[0]));
 	}
-	disconnect(fd);
+	sys_disconnect(fd);
 	(void)!sys_shutdown(fd, SHUT_RDWR);
 }
 
@@ -147,7 +144,7 @@ static void show_early(struct conn *conn, struct handshake *hs, int fd)
 	restore_cork(hs, fd);
 	conn_set_proxy(conn, &hs->addresses[hs->address_at]);
 	if (conn_change_state(conn, CONN_PENDING, CONN_OWED))
-		epreg_owe(conn);
+		epreg_hide(conn);
 }
 
 /* The handshake is over: from here on the kernel answers, with our notes. */
@@ -200,8 +197,9 @@ static void settle_as_other(struct conn *conn, struct handshake *hs, int fd)
 }
 
 /*
- * May this process move the handshake?  If the one that did is gone, or closed
- * its fd, this one goes on.
+ * May this process move the handshake?  If the one that did is gone, closed its
+ * fd, or does not look after it (it may wait for this very process), this one
+ * goes on.
  */
 static bool is_owner(struct conn *conn, struct handshake *hs, int fd)
 {
@@ -214,13 +212,16 @@ static bool is_owner(struct conn *conn, struct handshake *hs, int fd)
 		settle_as_other(conn, hs, fd);
 		return false;
 	}
-	if ((owner != 0 && sys_is_running(owner)) ||
+	if ((owner != 0 &&
+	     sys_now_ns() < atomic_load(&hs->looked) + PATIENCE_NS && sys_is_running(owner)) ||
 	    !atomic_compare_exchange_strong(&hs->owner, &owner, me))
 		return false;
-	if (!handshake_enter(hs))
-		handshake_take_over(hs); /* it died in its turn */
-	while (handshake_leave(hs))
-		;
+	if (owner != 0 && !sys_is_running(owner)) {
+		if (!handshake_enter(hs))
+			handshake_take_over(hs); /* it died in its turn */
+		while (handshake_leave(hs))
+			;
+	}
 	return true;
 }
 
@@ -260,11 +261,15 @@ enum conn_state drive_advance(struct conn *conn, int fd, int ready)
 	if (hs != NULL)
 		atomic_store_explicit(&conn->fd, fd, memory_order_relaxed);
 	if (hs != NULL && !is_led_by_other(conn) && is_owner(conn, hs, fd) && take_turn(hs)) {
+		if (atomic_load(&hs->shared))
+			atomic_store(&hs->looked, sys_now_ns());
 		do {
 			if (atomic_load(&conn->handshake) == hs)
 				step(conn, hs, fd, ready);
 			ready = HANDSHAKE_ASK;
 		} while (handshake_leave(hs));
+	} else if (hs != NULL) {
+		atomic_store(&conn->missed, true);
 	}
 	leave(hs);
 	return conn_state(conn);
@@ -283,6 +288,7 @@ bool drive_lead(struct conn *conn, int64_t *until, short *ret_events)
 	if (hs != NULL && atomic_load(&hs->owner) == fdtab_owner() && !is_led_by_other(conn)) {
 		leader = atomic_load(&conn->leader);
 		atomic_store(&conn->leader_until, *until + GRACE_NS);
+		atomic_store(&hs->looked, *until);
 		lead = leader == me || atomic_compare_exchange_strong(&conn->leader, &leader, me);
 		/* Whoever moves it at this moment may leave nothing to wait for. */
 		lead = lead && handshake_enter(hs);
@@ -300,7 +306,9 @@ void drive_follow(struct conn *conn)
 {
 	void *me = (void *)pthread_self();
 
-	atomic_compare_exchange_strong(&conn->leader, &me, NULL);
+	if (atomic_compare_exchange_strong(&conn->leader, &me, NULL) &&
+	    atomic_exchange(&conn->missed, false))
+		(void)drive_advance(conn, atomic_load(&conn->fd), HANDSHAKE_ASK);
 }
 
 bool drive_set_option(struct conn *conn, int level, int name, int value)
@@ -346,9 +354,10 @@ int64_t drive_look(struct conn *conn, int fd)
 {
 	struct handshake *hs = enter(conn);
 	bool shared = hs != NULL && atomic_load(&hs->shared);
+	bool missed = atomic_exchange(&conn->missed, false);
 
 	leave(hs);
-	if (!conn_is_under_way(drive_advance(conn, fd, shared ? HANDSHAKE_ASK : 0)))
+	if (!conn_is_under_way(drive_advance(conn, fd, shared || missed ? HANDSHAKE_ASK : 0)))
 		return INT64_MAX;
 	return shared ? sys_now_ns() + DRIVE_SLICE_NS : drive_deadline(conn);
 }
@@ -379,7 +388,7 @@ int drive_wait(struct conn *conn, int fd, int64_t until)
 		bool leads = drive_lead(conn, &end, &p.events);
 
 		if (!leads)
-			end = earlier(end, now + DRIVE_SLICE_NS);
+			end = earlier(until, now + DRIVE_SLICE_NS);
 		result = sys_poll(&p, leads ? 1 : 0, end > now ? end - now : 0, NULL);
 		ready = result > 0 ? p.revents : leads ? 0 : HANDSHAKE_ASK;
 		/* A timeout makes the kernel give SA_RESTART up (signal(7)). */
@@ -409,7 +418,7 @@ void drive_cancel(struct conn *conn, int fd)
 
 void drive_abort(struct conn *conn, int fd)
 {
-	disconnect(fd);
+	sys_disconnect(fd);
 	drive_cancel(conn, fd);
 }
 
@@ -428,13 +437,18 @@ static sigset_t mask_at_fork;
 
 void drive_before_fork(void)
 {
+	sigset_t mask;
+
 	conn_each_pending(share, NULL);
-	lock_engine(&mask_at_fork);
+	lock_engine(&mask);
+	mask_at_fork = mask; /* only now is it ours to write */
 }
 
 void drive_in_parent(void)
 {
-	unlock_engine(&mask_at_fork);
+	sigset_t mask = mask_at_fork;
+
+	unlock_engine(&mask);
 }
 
 /* The threads that used it, or slept for it, are the parent's. */

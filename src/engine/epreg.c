@@ -177,9 +177,9 @@ static int check_events(int op, uint32_t events, const struct epreg *r)
 	return 0;
 }
 
-/* ADD or MOD while the handshake is under way. */
 #define REUSED 1	/* it is registered, and the fd is none of ours any more */
 
+/* ADD or MOD while the handshake is under way. */
 static int set_hidden(struct conn *conn, int epfd, int op, int fd, struct epoll_event *event)
 {
 	struct epreg *r = find(conn, epfd, fd);
@@ -289,11 +289,6 @@ void epreg_hide(struct conn *conn)
 		if (hide(r) < 0)
 			r->hidden = false; /* the set or the fd went behind our back */
 	unlock_engine(&mask);
-}
-
-void epreg_owe(struct conn *conn)
-{
-	epreg_hide(conn);
 }
 
 #define ANSWER_EVENTS (EPOLLIN | EPOLLRDNORM | EPOLLRDHUP)

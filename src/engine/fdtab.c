@@ -92,8 +92,7 @@ static bool may_change(uint64_t slot)
 	bool delicate = (marks_of(slot) & FD_EPOLL) != 0 && epreg_any();
 
 	if (conn != NULL)
-		delicate = delicate || epreg_has(conn) || conn_is_under_way(conn_state(conn)) ||
-			   conn_state(conn) == CONN_FAILED;
+		delicate = delicate || epreg_has(conn) || conn_is_gated(conn_state(conn));
 	return !delicate || fdtab_is_ours();
 }
 
@@ -122,6 +121,12 @@ void fdtab_change_marks(int fd, unsigned add, unsigned take)
 			return;
 		want = (old & ~((uint64_t)take << MARKS_SHIFT)) | (uint64_t)add << MARKS_SHIFT;
 	} while (want != old && !atomic_compare_exchange_weak(&fdtab_slots[fd], &old, want));
+}
+
+void fdtab_reopen(int fd)
+{
+	if (in_range(fd))
+		atomic_fetch_or(&fdtab_slots[fd], (uint64_t)(FD_TCP | FD_OPTIONS) << MARKS_SHIFT);
 }
 
 struct conn *fdtab_get(int fd)
@@ -182,9 +187,7 @@ enum conn_state fdtab_state(int fd)
 
 bool __attribute__((cold)) fdtab_is_gated_slow(int fd)
 {
-	enum conn_state state = fdtab_state(fd);
-
-	return conn_is_under_way(state) || state == CONN_FAILED;
+	return conn_is_gated(fdtab_state(fd));
 }
 
 void fdtab_close(int fd)
@@ -221,6 +224,10 @@ void fdtab_dup(int from, int to)
 		return;
 	if (!may_change(atomic_load(&fdtab_slots[to])))
 		return;
+	/* A vfork(2) child's duplicate is none of its parent's. */
+	if (has_conn(atomic_load(&fdtab_slots[from])) && fdtab_state(from) != CONN_CONNECTED &&
+	    !fdtab_is_ours())
+		return;
 	if ((fdtab_marks(from) & FD_TCP) != 0) {
 		/* From here on either number can change what both are. */
 		fdtab_change_marks(from, FD_OPTIONS, FD_NONBLOCK);
@@ -232,6 +239,19 @@ void fdtab_dup(int from, int to)
 		replace(to, slot_of(conn, fdtab_marks(from))); /* takes our reference over */
 	else
 		replace(to, (uint64_t)fdtab_marks(from) << MARKS_SHIFT);
+}
+
+bool fdtab_is_inherited(const struct conn *conn)
+{
+	int top = atomic_load_explicit(&highest, memory_order_relaxed);
+
+	for (int fd = 0; fd <= top; fd++) {
+		uint64_t slot = atomic_load_explicit(&fdtab_slots[fd], memory_order_relaxed);
+
+		if (has_conn(slot) && conn_of(slot) == conn && !sys_is_cloexec(fd))
+			return true;
+	}
+	return false;
 }
 
 void fdtab_set_owner(int pid)

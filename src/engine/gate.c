@@ -72,7 +72,7 @@ static void move_crowd(struct crowd *crowd)
 		p->revents = 0;
 		if (!drive_lead(crowd->conns[i], &end, &p->events)) {
 			p->fd = -1;
-			end = end < now + DRIVE_SLICE_NS ? end : now + DRIVE_SLICE_NS;
+			end = now + DRIVE_SLICE_NS;
 		}
 	}
 	if (crowd->count > 0)
@@ -303,7 +303,7 @@ static void finish_if_inherited(struct conn *conn, void *arg)
 	int fd = atomic_load(&conn->fd);
 
 	(void)arg;
-	if (conn_is_under_way(fdtab_state(fd)) && !sys_is_cloexec(fd))
+	if (fdtab_is_inherited(conn))
 		gate_finish(fd);
 }
 

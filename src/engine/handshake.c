@@ -17,19 +17,20 @@ static struct {
 	uint32_t generation;
 } mine[CONN_MAX];
 
-/* Those that were left to other processes: of use until their deadline. */
+/* Those that were left to other processes, until they have ended. */
 #define LENT_MAX 64
 static _Atomic(struct handshake *) lent[LENT_MAX];
 
 enum turn { TURN_FREE, TURN_TAKEN, TURN_WANTED };
 
-/* One that was left to others, whose time is over. */
+/* One that was left to others, and has ended. */
 static struct handshake *take_back(void)
 {
 	for (int i = 0; i < LENT_MAX; i++) {
 		struct handshake *hs = atomic_load_explicit(&lent[i], memory_order_relaxed);
 
-		if (hs != NULL && sys_now_ns() > hs->deadline &&
+		/* One that never ends is lost: whoever finds other use of it takes it for connected. */
+		if (hs != NULL && handshake_phase(hs) >= HANDSHAKE_DONE &&
 		    atomic_compare_exchange_strong(&lent[i], &hs, NULL)) {
 			atomic_fetch_add(&hs->generation, 1);
 			return hs;
@@ -64,6 +65,7 @@ int handshake_begin(struct handshake *hs, const struct route *route, int family,
 	hs->proxy = proxy;
 	hs->deadline = deadline;
 	hs->error = 0;
+	atomic_store(&hs->looked, 0);
 	hs->rcvlowat = 0;
 	hs->cork = false;
 	atomic_store(&hs->waits, false);
@@ -86,14 +88,6 @@ int handshake_begin(struct handshake *hs, const struct route *route, int family,
 static socklen_t length_of(const union sockaddr_any *addr)
 {
 	return addr->sa.sa_family == AF_INET ? sizeof(addr->in) : sizeof(addr->in6);
-}
-
-/* Back to a socket that was never connected. */
-static void reset_socket(int fd)
-{
-	struct sockaddr none = { .sa_family = AF_UNSPEC };
-
-	(void)!sys_connect(fd, &none, sizeof(none));
 }
 
 /* Meanwhile a signal handler or another thread may have gone further. */
@@ -192,14 +186,6 @@ int handshake_errno(int err)
 	}
 }
 
-static int poll_now(int fd, short events)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-	int n = sys_poll(&p, 1, 0, NULL);
-
-	return n > 0 ? p.revents : 0;
-}
-
 /* The proxy's address did not answer: the next one, if the socket does not block. */
 static void try_next_address(struct handshake *hs, int fd)
 {
@@ -210,7 +196,7 @@ static void try_next_address(struct handshake *hs, int fd)
 		return;
 	}
 	hs->address_at++;
-	reset_socket(fd);
+	sys_disconnect(fd);
 	err = handshake_connect(hs, fd);
 	if (err < 0 && err != -EINPROGRESS && err != -EINTR)
 		handshake_fail(hs, -handshake_errno(err), NULL);
@@ -219,14 +205,17 @@ static void try_next_address(struct handshake *hs, int fd)
 /* Was it connected, before it ended?  A round trip was measured then. */
 static bool was_connected(int fd)
 {
-	struct tcp_info info = { .tcpi_rtt = 0 };
-	socklen_t len = sizeof(info);
+	struct tcp_info tcp = { .tcpi_rtt = 0 };
+	socklen_t len = sizeof(tcp);
 
-	return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_rtt != 0;
+	return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &len) == 0 && tcp.tcpi_rtt != 0;
 }
 
 static void step_connecting(struct handshake *hs, int fd, int ready)
 {
+	/* It may have been reported before connect(2), or of the address before: what is true now? */
+	if ((ready & (POLLERR | POLLHUP)) != 0)
+		ready = sys_poll_now(fd, POLLOUT);
 	if ((ready & POLLERR) != 0 && was_connected(fd))
 		handshake_fail(hs, ECONNREFUSED, "the proxy broke the connection off");
 	else if ((ready & (POLLERR | POLLHUP)) != 0)
@@ -284,7 +273,7 @@ static bool is_broken(int fd, int ready)
 static void step_talking(struct handshake *hs, int fd, int ready)
 {
 	if (ready == HANDSHAKE_ASK)
-		ready = poll_now(fd, POLLOUT) | POLLIN; /* try, unless there is an error */
+		ready = sys_poll_now(fd, POLLOUT) | POLLIN; /* try, unless there is an error */
 	for (;;) {
 		struct span span;
 		enum socks5_io io = socks5_want(&hs->s, &span);
@@ -333,7 +322,7 @@ enum handshake_phase handshake_step(struct handshake *hs, int fd, int ready)
 		atomic_store(&hs->phase, HANDSHAKE_UNREACHED); /* closed under our hands */
 	if (handshake_phase(hs) == HANDSHAKE_CONNECTING) {
 		if (ready == HANDSHAKE_ASK)
-			ready = poll_now(fd, POLLOUT);
+			ready = sys_poll_now(fd, POLLOUT);
 		step_connecting(hs, fd, ready);
 	}
 	if (handshake_phase(hs) == HANDSHAKE_TALKING || handshake_phase(hs) == HANDSHAKE_OWED)
@@ -355,6 +344,10 @@ short handshake_events(struct handshake *hs)
 
 void handshake_share(struct handshake *hs)
 {
+	int64_t now = sys_now_ns();
+
+	if (atomic_load(&hs->looked) < now)
+		atomic_store(&hs->looked, now);
 	atomic_store(&hs->shared, true);
 }
 

@@ -99,6 +99,10 @@ void pool_abandon(struct pool *pool)
 {
 	uint32_t used = atomic_load(&pool->used);
 
+	used = (used + pool->chunk - 1) / pool->chunk * pool->chunk;
 	atomic_store(&pool->free_head, 0);
-	atomic_store(&pool->used, (used + pool->chunk - 1) / pool->chunk * pool->chunk);
+	atomic_store(&pool->used, used);
+	/* One that was just mapped, and from which nothing was taken yet. */
+	if (used < pool->max)
+		atomic_store(&pool->chunks[used / pool->chunk], NULL);
 }

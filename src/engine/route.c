@@ -91,8 +91,9 @@ static enum speech speech_of(int fd)
 	if (type == SOCK_STREAM && (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP))
 		return SPEAKS_TCP;
 	domain = socket_int(fd, SO_DOMAIN);
+	/* Some families of sockets take Internet addresses, too (SMC, RDS). */
 	if (domain != AF_INET && domain != AF_INET6)
-		return SPEAKS_NOTHING;
+		return domain == AF_UNIX || domain < 0 ? SPEAKS_NOTHING : SPEAKS_OTHER;
 	return type == SOCK_DGRAM ? SPEAKS_DATAGRAMS : SPEAKS_OTHER;
 }
 

@@ -52,8 +52,17 @@ static nfds_t collect(int nfds, const fd_set *in, const fd_set *out, const fd_se
 	return count;
 }
 
+/* The kernel looks no further than its own table, and old programs rely on it: getdtablesize(3). */
+static int limit(int nfds)
+{
+	int size = nfds > FD_SETSIZE ? sys_fd_table_size() : nfds;
+
+	return nfds < size ? nfds : size;
+}
+
 bool wait_select_concerns(int nfds, const fd_set *in, const fd_set *out, const fd_set *except)
 {
+	nfds = limit(nfds);
 	for (int fd = 0; fd < nfds; fd++)
 		if (conn_is_under_way(fdtab_state(fd)) && events_of(fd, in, out, except) != 0)
 			return true;
@@ -122,10 +131,13 @@ int wait_select(int nfds, fd_set *in, fd_set *out, fd_set *except, int64_t timeo
 	int64_t start = sys_now_ns();
 	int64_t end = timeout_ns < 0 || timeout_ns > INT64_MAX - start ? INT64_MAX
 								       : start + timeout_ns;
-	nfds_t count = collect(nfds, in, out, except, NULL);
+	nfds_t count;
 	struct pollfd small[SMALL], *fds = small;
 	int result;
 
+	nfds = limit(nfds);
+	count = collect(nfds, in, out, except, NULL);
+	*ret_left_ns = timeout_ns;
 	if (count > SMALL)
 		fds = sys_map(count * sizeof(*fds), false);
 	if (fds == NULL)

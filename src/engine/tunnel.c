@@ -128,12 +128,9 @@ static int connect_leg(struct conn *conn, struct attempt *a)
 static int take_failure(struct conn *conn, int fd)
 {
 	int error = atomic_exchange(&conn->error, 0);
-	struct sockaddr none = { .sa_family = AF_UNSPEC };
-	int pending;
-	socklen_t len = sizeof(pending);
 
-	(void)!sys_connect(fd, &none, sizeof(none));
-	(void)!sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &len);
+	sys_disconnect(fd);
+	(void)get_int(fd, SOL_SOCKET, SO_ERROR); /* the kernel's substitute for it */
 	conn_change_state(conn, CONN_FAILED, CONN_FRESH);
 	return error != 0 ? -error : -ECONNABORTED;
 }
@@ -141,10 +138,9 @@ static int take_failure(struct conn *conn, int fd)
 /* Why the kernel's connect(2) to the proxy failed; told, as by connect(2) itself, the socket is fresh again. */
 static int why_unreached(int fd)
 {
-	struct sockaddr none = { .sa_family = AF_UNSPEC };
 	int error = get_int(fd, SOL_SOCKET, SO_ERROR);
 
-	(void)!sys_connect(fd, &none, sizeof(none));
+	sys_disconnect(fd);
 	return error != 0 ? handshake_errno(-error) : -ECONNREFUSED;
 }
 
@@ -380,9 +376,12 @@ int tunnel_again(int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (conn == NULL)
 		return TUNNEL_FRESH;
-	if (addr != NULL && len >= sizeof(addr->sa_family) && addr->sa_family == AF_UNSPEC) {
+	if (addr == NULL || len < sizeof(addr->sa_family)) {
+		result = TUNNEL_FRESH; /* the kernel says EFAULT or EINVAL */
+	} else if (addr->sa_family == AF_UNSPEC) {
 		result = sys_connect(fd, addr, len);
 		drive_cancel(conn, fd);
+		fdtab_reopen(fd);
 		atomic_store(&conn->shut, false);
 		/* An error that was not told yet stays. */
 		if (conn_state(conn) == CONN_FAILED && atomic_load(&conn->error) != 0)

@@ -50,11 +50,13 @@ static int64_t hide(int fd, struct pollfd *copy, int64_t now, int64_t end)
 		copy->events |= POLLIN;
 		end = earlier(end, drive_deadline(conn));
 	} else {
-		end = earlier(end, now + DRIVE_TICK_NS);
-		if (drive_lead(conn, &end, &copy->events))
+		int64_t until = earlier(end, now + DRIVE_TICK_NS);
+
+		if (drive_lead(conn, &until, &copy->events))
 			copy->fd = fd;
 		else
-			end = earlier(end, now + DRIVE_SLICE_NS);
+			until = earlier(end, now + DRIVE_SLICE_NS);
+		end = until;
 	}
 	conn_unref(conn);
 	return end;
@@ -169,7 +171,7 @@ int wait_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset
 	int64_t end = end_of(timeout_ns > 0 ? sys_now_ns() : 0, timeout_ns);
 	int result;
 
-	if (count == 0 || !has_pending(fds, count))
+	if (count == 0 || fds == NULL || !has_pending(fds, count))
 		return sys_poll(fds, count, timeout_ns, mask);
 	if (count > SMALL)
 		copy = sys_map(count * sizeof(*copy), false);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* fd.c - the calls that end or duplicate an fd, so that the fd table hears of it early. */
+#include <errno.h>
 #include <stdarg.h>
 
 #include "real.h"
@@ -37,7 +38,9 @@ EXPORT void closefrom(int low)
 /* fclose(3) closes inside libc, past close(). */
 EXPORT int fclose(FILE *stream)
 {
-	int fd = fileno(stream);
+	int saved = errno, fd = fileno(stream);
+
+	errno = saved; /* a stream without an fd is no error */
 
 	fdtab_close(fd);
 	return REAL(fclose)(stream);
@@ -56,21 +59,23 @@ EXPORT FILE *_IO_fdopen(int fd, const char *mode)
 	return fdopen(fd, mode);
 }
 
-/* dup(2) */
-EXPORT int dup(int fd)
-{
-	int result = REAL(dup)(fd);
-
-	if (result >= 0)
-		fdtab_dup(fd, result);
-	return result;
-}
-
 /* What stdio reads and writes goes past us: a handshake comes to its end first. */
 static void finish_for_stdio(int from, int to)
 {
 	if (to >= STDIN_FILENO && to <= STDERR_FILENO && conn_is_under_way(fdtab_state(from)))
 		gate_finish(from);
+}
+
+/* dup(2) */
+EXPORT int dup(int fd)
+{
+	int result = REAL(dup)(fd);
+
+	if (result >= 0) {
+		finish_for_stdio(fd, result);
+		fdtab_dup(fd, result);
+	}
+	return result;
 }
 
 /* dup2(2) */
@@ -111,12 +116,14 @@ static void note_fcntl(int fd, int command, long argument, int result)
 {
 	if (result < 0)
 		return;
-	if (command != F_SETFL)
+	if (command != F_SETFL) {
+		finish_for_stdio(fd, result);
 		fdtab_dup(fd, result);
-	else if ((argument & O_NONBLOCK) != 0)
+	} else if ((argument & O_NONBLOCK) != 0) {
 		fdtab_change_marks(fd, FD_NONBLOCK, 0);
-	else
+	} else {
 		fdtab_change_marks(fd, 0, FD_NONBLOCK);
+	}
 }
 
 /* fcntl(2): the third argument is an int or a pointer, and travels as a long. */

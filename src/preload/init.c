@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,10 +35,15 @@ static void once(_Atomic int *stage, void (*fn)(void))
 	now = STAGE_NEW;
 	if (atomic_compare_exchange_strong(stage, &now, STAGE_BUSY)) {
 		int saved = errno;
+		sigset_t all, mask;
 
+		/* A signal handler that came here would wait for itself. */
+		sigfillset(&all);
+		pthread_sigmask(SIG_BLOCK, &all, &mask);
 		fn();
-		errno = saved;
 		atomic_store_explicit(stage, STAGE_DONE, memory_order_release);
+		pthread_sigmask(SIG_SETMASK, &mask, NULL);
+		errno = saved;
 		return;
 	}
 	while (atomic_load_explicit(stage, memory_order_acquire) != STAGE_DONE)

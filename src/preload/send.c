@@ -18,11 +18,19 @@ enum send_how { SEND_AS_IS, SEND_CONNECTED };
  */
 static int prepare(int fd, const struct sockaddr *addr, socklen_t len, int flags)
 {
+	union sockaddr_any inet;
 	struct route route;
 	int err;
 
 	preload_ready_network();
-	err = route_for_socket(fd, addr, len, &route);
+	/* Unlike connect(2), sending takes AF_UNSPEC for AF_INET (udp_sendmsg() in the kernel). */
+	if (len >= sizeof(inet.in) && addr->sa_family == AF_UNSPEC) {
+		memcpy(&inet, addr, sizeof(inet.in));
+		inet.in.sin_family = AF_INET;
+		err = route_for_socket(fd, &inet.sa, sizeof(inet.in), &route);
+	} else {
+		err = route_for_socket(fd, addr, len, &route);
+	}
 	if (err < 0)
 		return err;
 	switch (route.verdict) {
@@ -137,7 +145,7 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 			break;
 		msgs[sent].msg_len = (unsigned)n;
 	}
-	return sent > 0 ? (int)sent : -1;
+	return sent > 0 || count == 0 ? (int)sent : -1;
 }
 
 EXPORT int __sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)

@@ -95,15 +95,21 @@ EXPORT int epoll_create1(int flags)
 	return fd;
 }
 
+/* What would hold a handshake's messages back. */
+static inline bool is_set_aside(int level, int name)
+{
+	return (level == SOL_SOCKET && name == SO_RCVLOWAT) ||
+	       (level == IPPROTO_TCP && name == TCP_CORK);
+}
+
 /* setsockopt(2): what a handshake has to set aside is noted, so that it need not ask. */
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	if (__builtin_expect(fdtab_has(fd), 0) &&
-	    ((level == SOL_SOCKET && (name == SO_SNDTIMEO || name == SO_RCVLOWAT)) ||
-	     (level == IPPROTO_TCP && name == TCP_CORK)))
+	    (is_set_aside(level, name) || (level == SOL_SOCKET && name == SO_SNDTIMEO)))
 		fdtab_change_marks(fd, FD_OPTIONS, 0);
-	if (fdtab_is_gated(fd) && value != NULL && len >= sizeof(int) &&
-	    gate_set_option(fd, level, name, *(const int *)value))
+	if (is_set_aside(level, name) && fdtab_is_gated(fd) && value != NULL &&
+	    len >= sizeof(int) && gate_set_option(fd, level, name, *(const int *)value))
 		return 0;
 	return REAL(setsockopt)(fd, level, name, value, len);
 }

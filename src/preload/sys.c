@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -114,6 +115,38 @@ int sys_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_
 	return taken(REAL(ppoll)(fds, count, timeout_ns < 0 ? NULL : &ts, mask), saved);
 }
 
+int sys_poll_now(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	struct timespec none = { 0, 0 };
+
+	return raw(SYS_ppoll, ARG(&p), 1, ARG(&none), 0, 0, 0) > 0 ? p.revents : 0;
+}
+
+void sys_disconnect(int fd)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	(void)!sys_connect(fd, &none, sizeof(none));
+}
+
+int sys_fd_table_size(void)
+{
+	char text[2048], *at;
+	int fd = sys_open("/proc/self/status", O_RDONLY | O_CLOEXEC, 0), size = 0;
+	ssize_t n = fd < 0 ? fd : sys_read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		sys_close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	at = strstr(text, "FDSize:");
+	if (at == NULL)
+		return INT_MAX;
+	for (at += strcspn(at, "0123456789\n"); *at >= '0' && *at <= '9' && size < INT_MAX / 10; at++)
+		size = size * 10 + (*at - '0');
+	return size > 0 ? size : INT_MAX;
+}
+
 int sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns,
 		   const sigset_t *mask)
 {
@@ -148,12 +181,11 @@ void sys_unmap(void *map, size_t size)
 bool sys_is_running(int pid)
 {
 	long fd = raw(SYS_pidfd_open, pid, 0, 0, 0, 0, 0);
-	struct pollfd p = { .fd = (int)fd, .events = POLLIN };
 	bool running;
 
 	if (fd < 0)
 		return fd != -ESRCH && raw(SYS_kill, pid, 0, 0, 0, 0, 0) != -ESRCH;
-	running = sys_poll(&p, 1, 0, NULL) == 0;
+	running = sys_poll_now((int)fd, POLLIN) == 0;
 	(void)raw(SYS_close, fd, 0, 0, 0, 0, 0);
 	return running;
 }

@@ -77,7 +77,8 @@ EXPORT int select(int nfds, fd_set *restrict in, fd_set *restrict out, fd_set *r
 	if (!wait_has_pending() || !wait_select_concerns(nfds, in, out, except) ||
 	    (timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
 		return REAL(select)(nfds, in, out, except, timeout);
-	if (timeout != NULL && timeout->tv_sec < INT64_MAX / NS_PER_S - 1)
+	if (timeout != NULL && timeout->tv_sec < INT64_MAX / NS_PER_S / 2 &&
+	    timeout->tv_usec < INT64_MAX / NS_PER_US / 2)
 		ns = timeout->tv_sec * NS_PER_S + timeout->tv_usec * NS_PER_US;
 	result = wait_select(nfds, in, out, except, ns, NULL, &left);
 	if (timeout != NULL) {

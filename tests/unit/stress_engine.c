@@ -145,6 +145,25 @@ int sys_getsockname(int fd, void *addr, socklen_t *len)
 	return 0;
 }
 
+int sys_poll_now(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	return sys_poll(&p, 1, 0, NULL) > 0 ? p.revents : 0;
+}
+
+void sys_disconnect(int fd)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	(void)!sys_connect(fd, &none, sizeof(none));
+}
+
+int sys_fd_table_size(void)
+{
+	return 256;
+}
+
 int sys_readable(int fd)
 {
 	(void)fd;

@@ -85,4 +85,7 @@ void drive_before_fork(void);
 void drive_in_parent(void);
 void drive_in_child(int pid);
 
+/* This process, which may be the child of a fork that ran no handlers; without a system call. */
+int drive_process(void);
+
 #endif

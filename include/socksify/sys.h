@@ -58,6 +58,8 @@ int64_t sys_now_ns(void);
  * Returns NULL without memory.
  */
 void *sys_map(size_t size, bool shared);
+/* Private pages that are all zero again in the child of fork(2); NULL when they are not to be had. */
+void *sys_map_wiped(size_t size);
 void sys_unmap(void *map, size_t size);
 
 /* The size of the process's fd table: no fd is higher.  INT_MAX when that cannot be found out. */

@@ -20,6 +20,11 @@
 /* An owner that has not looked for so long leaves a shared handshake to whoever does. */
 #define PATIENCE_NS (5 * DRIVE_SLICE_NS)
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* The handshake of @conn, if it is under way, with a reference for leave(); else NULL. */
 static struct handshake *enter(struct conn *conn)
 {
@@ -203,7 +208,7 @@ static void settle_as_other(struct conn *conn, struct handshake *hs, int fd)
  */
 static bool is_owner(struct conn *conn, struct handshake *hs, int fd)
 {
-	int me = fdtab_owner(), owner = atomic_load(&hs->owner);
+	int me = drive_process(), owner = atomic_load(&hs->owner);
 
 	if (owner == me)
 		return true;
@@ -212,6 +217,9 @@ static bool is_owner(struct conn *conn, struct handshake *hs, int fd)
 		settle_as_other(conn, hs, fd);
 		return false;
 	}
+	/* After a fork without handlers nobody said that it is shared. */
+	if (!atomic_load(&hs->shared))
+		return false;
 	if ((owner != 0 &&
 	     sys_now_ns() < atomic_load(&hs->looked) + PATIENCE_NS && sys_is_running(owner)) ||
 	    !atomic_compare_exchange_strong(&hs->owner, &owner, me))
@@ -359,6 +367,8 @@ int64_t drive_look(struct conn *conn, int fd)
 	leave(hs);
 	if (!conn_is_under_way(drive_advance(conn, fd, shared || missed ? HANDSHAKE_ASK : 0)))
 		return INT64_MAX;
+	if (atomic_load(&conn->missed)) /* a leader, who may be gone without a word */
+		return earlier(atomic_load(&conn->leader_until), drive_deadline(conn));
 	return shared ? sys_now_ns() + DRIVE_SLICE_NS : drive_deadline(conn);
 }
 
@@ -369,11 +379,6 @@ bool drive_is_talking(struct conn *conn)
 
 	leave(hs);
 	return talking;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
 }
 
 int drive_wait(struct conn *conn, int fd, int64_t until)
@@ -462,13 +467,29 @@ static void forget_threads(struct conn *conn, void *arg)
 	atomic_store(&conn->leader, NULL);
 }
 
-void drive_in_child(int pid)
+static void become(int pid)
 {
-	sigset_t mask = mask_at_fork;
-
 	lock_reset();
 	fdtab_set_owner(pid);
 	handshake_in_child();
 	conn_each_pending(forget_threads, NULL);
+}
+
+void drive_in_child(int pid)
+{
+	sigset_t mask = mask_at_fork;
+
+	become(pid);
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
+int drive_process(void)
+{
+	int owner = fdtab_owner();
+
+	if (owner != 0)
+		return owner;
+	/* A fork without handlers; what was pending then is the parent's alone. */
+	become(sys_getpid());
+	return fdtab_owner();
 }

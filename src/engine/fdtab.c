@@ -10,7 +10,13 @@
 #define MARKS_MASK 0xffu
 
 _Atomic uint64_t fdtab_slots[FDTAB_MAX];
-static _Atomic int owner;
+
+/*
+ * In a page that the kernel wipes in the child of any fork, also of one that
+ * runs no fork handlers (_Fork(3), clone(2)), but not in that of vfork(2).
+ */
+static _Atomic int owner_without_page;
+static _Atomic int *owner = &owner_without_page;
 static _Atomic int highest = -1; /* nothing above it was ever stored */
 
 static bool in_range(int fd)
@@ -256,12 +262,18 @@ bool fdtab_is_inherited(const struct conn *conn)
 
 void fdtab_set_owner(int pid)
 {
-	atomic_store(&owner, pid);
+	if (owner == &owner_without_page) {
+		_Atomic int *page = sys_map_wiped(sizeof(*page));
+
+		if (page != NULL)
+			owner = page;
+	}
+	atomic_store(owner, pid);
 }
 
 int fdtab_owner(void)
 {
-	return atomic_load_explicit(&owner, memory_order_relaxed);
+	return atomic_load_explicit(owner, memory_order_relaxed);
 }
 
 bool fdtab_is_ours(void)

@@ -264,7 +264,7 @@ int tunnel_connect(int fd, const struct route *route,
 
 	if (conn == NULL)
 		return -ENOMEM;
-	a.hs = handshake_new(fdtab_owner());
+	a.hs = handshake_new(drive_process());
 	if (a.hs == NULL) {
 		err = -ENOMEM;
 		goto out;

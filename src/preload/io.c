@@ -83,3 +83,31 @@ static int may_splice(int in, int out, unsigned flags)
 GATED(ssize_t, splice,
       (int in, off64_t *in_offset, int out, off64_t *out_offset, size_t n, unsigned flags),
       may_splice(in, out, flags), (in, in_offset, out, out_offset, n, flags))
+
+/* dprintf(3) and its kin write inside libc. */
+GATED(int, vdprintf, (int fd, const char *restrict format, va_list arguments), may_send(fd, 0),
+      (fd, format, arguments))
+GATED(int, __vdprintf_chk, (int fd, int flag, const char *format, va_list arguments),
+      may_send(fd, 0), (fd, flag, format, arguments))
+
+EXPORT int dprintf(int fd, const char *restrict format, ...)
+{
+	va_list arguments;
+	int result;
+
+	va_start(arguments, format);
+	result = vdprintf(fd, format, arguments);
+	va_end(arguments);
+	return result;
+}
+
+EXPORT int __dprintf_chk(int fd, int flag, const char *format, ...)
+{
+	va_list arguments;
+	int result;
+
+	va_start(arguments, format);
+	result = __vdprintf_chk(fd, flag, format, arguments);
+	va_end(arguments);
+	return result;
+}

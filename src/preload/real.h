@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <resolv.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -41,6 +42,8 @@ extern int __sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags);
 extern int __socket(int domain, int type, int protocol);
 extern ssize_t __write(int fd, const void *bytes, size_t n);
 extern FILE *_IO_fdopen(int fd, const char *mode);
+extern int __dprintf_chk(int fd, int flag, const char *format, ...);
+extern int __vdprintf_chk(int fd, int flag, const char *format, va_list arguments);
 
 #define REAL_SYMBOLS(X) \
 	X(accept) X(accept4) X(close) X(close_range) X(closefrom) X(connect) \
@@ -55,7 +58,7 @@ extern FILE *_IO_fdopen(int fd, const char *mode);
 	X(res_querydomain) X(res_search) X(res_send) X(select) X(send) X(sendfile) \
 	X(sendfile64) X(sendmmsg) X(sendmsg) X(sendto) X(setsockopt) X(shutdown) \
 	X(socket) X(socketpair) X(splice) X(syscall) X(write) X(writev) \
-	X(__poll_chk) X(__ppoll_chk) X(__read_chk) X(__recv_chk) X(__recvfrom_chk)
+	X(vdprintf) X(__vdprintf_chk) X(__poll_chk) X(__ppoll_chk) X(__read_chk) X(__recv_chk) X(__recvfrom_chk)
 
 #define REAL_ID(name) REAL_##name,
 enum real_id { REAL_SYMBOLS(REAL_ID) REAL_COUNT };

@@ -173,6 +173,16 @@ void *sys_map(size_t size, bool shared)
 	return map < 0 && map > -4096 ? NULL : (void *)map;
 }
 
+void *sys_map_wiped(size_t size)
+{
+	void *map = sys_map(size, false);
+
+	if (map == NULL || raw(SYS_madvise, ARG(map), (long)size, MADV_WIPEONFORK, 0, 0, 0) == 0)
+		return map;
+	sys_unmap(map, size);
+	return NULL;
+}
+
 void sys_unmap(void *map, size_t size)
 {
 	(void)raw(SYS_munmap, ARG(map), (long)size, 0, 0, 0, 0);

@@ -66,6 +66,39 @@ EXPORT long syscall(long number, ...)
 	case SYS_poll:
 		return poll(PTR(struct pollfd *, 0), (nfds_t)a[1], INT(2));
 #endif
+	case SYS_epoll_pwait2:
+		return epoll_pwait2(INT(0), PTR(struct epoll_event *, 1), INT(2),
+				    PTR(const struct timespec *, 3), PTR(const sigset_t *, 4));
+	case SYS_epoll_create1:
+		return epoll_create1(INT(0));
+	case SYS_ppoll:
+		return ppoll(PTR(struct pollfd *, 0), (nfds_t)a[1],
+			     PTR(const struct timespec *, 2), PTR(const sigset_t *, 3));
+#ifdef SYS_select
+	case SYS_select:
+		return select(INT(0), PTR(fd_set *, 1), PTR(fd_set *, 2), PTR(fd_set *, 3),
+			      PTR(struct timeval *, 4));
+#endif
+	case SYS_recvmmsg:
+		return recvmmsg(INT(0), PTR(struct mmsghdr *, 1), (unsigned)a[2], INT(3),
+				PTR(struct timespec *, 4));
+	case SYS_sendfile:
+		return sendfile(INT(0), INT(1), PTR(off_t *, 2), (size_t)a[3]);
+	case SYS_splice:
+		return splice(INT(0), PTR(off64_t *, 1), INT(2), PTR(off64_t *, 3),
+			      (size_t)a[4], (unsigned)a[5]);
+	case SYS_dup:
+		return dup(INT(0));
+#ifdef SYS_dup2
+	case SYS_dup2:
+		return dup2(INT(0), INT(1));
+#endif
+	case SYS_dup3:
+		return dup3(INT(0), INT(1), INT(2));
+	case SYS_fcntl:
+		return fcntl(INT(0), INT(1), a[2]);
+	case SYS_setsockopt:
+		return setsockopt(INT(0), INT(1), INT(2), PTR(const void *, 3), (socklen_t)a[4]);
 	case SYS_io_uring_setup:
 		/* Its connects could not be seen; runtimes fall back to epoll. */
 		return libc_result(-ENOSYS);

@@ -18,6 +18,12 @@ static inline bool wait_has_pending(void)
 	return atomic_load_explicit(&conn_pending, memory_order_relaxed) != 0;
 }
 
+/* Is any connection of the process pending or failed?  One relaxed load. */
+static inline bool wait_has_gated(void)
+{
+	return atomic_load_explicit(&conn_gated, memory_order_relaxed) != 0;
+}
+
 /*
  * wait_poll - ppoll(2).
  * @timeout_ns: < 0 waits for ever

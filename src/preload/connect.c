@@ -128,17 +128,24 @@ static int get_peer(int fd, void *value, socklen_t *len)
 	return 0;
 }
 
-/* getsockopt(2) */
-EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict len)
+static int __attribute__((noinline)) get_gated(int fd, int level, int name, void *value,
+					       socklen_t *len)
 {
 	int option;
 
-	if (fdtab_is_gated(fd)) {
-		if (name == SO_ERROR && level == SOL_SOCKET && gate_error(fd, &option) == 0)
-			return give_option(option, value, len);
-		if (gate_get_option(fd, level, name, &option))
-			return give_option(option, value, len);
-	}
+	if (name == SO_PEERNAME && level == SOL_SOCKET)
+		return get_peer(fd, value, len);
+	if ((name == SO_ERROR && level == SOL_SOCKET && gate_error(fd, &option) == 0) ||
+	    gate_get_option(fd, level, name, &option))
+		return give_option(option, value, len);
+	return REAL(getsockopt)(fd, level, name, value, len);
+}
+
+/* getsockopt(2) */
+EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict len)
+{
+	if (fdtab_is_gated(fd))
+		return get_gated(fd, level, name, value, len);
 	if (name == SO_PEERNAME && level == SOL_SOCKET && fdtab_has(fd))
 		return get_peer(fd, value, len);
 	return REAL(getsockopt)(fd, level, name, value, len);

@@ -25,6 +25,17 @@ static _Atomic int settings_stage, network_stage;
 static char config_error[CONFIG_ERROR_SIZE];
 static char pool_dir[256];
 
+/* A signal handler that came here meanwhile would wait for itself. */
+static void without_signals(void (*fn)(void))
+{
+	sigset_t all, mask;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &mask);
+	fn();
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
 /* Run @fn once; other threads wait until it is done. */
 static void once(_Atomic int *stage, void (*fn)(void))
 {
@@ -35,14 +46,9 @@ static void once(_Atomic int *stage, void (*fn)(void))
 	now = STAGE_NEW;
 	if (atomic_compare_exchange_strong(stage, &now, STAGE_BUSY)) {
 		int saved = errno;
-		sigset_t all, mask;
 
-		/* A signal handler that came here would wait for itself. */
-		sigfillset(&all);
-		pthread_sigmask(SIG_BLOCK, &all, &mask);
 		fn();
 		atomic_store_explicit(stage, STAGE_DONE, memory_order_release);
-		pthread_sigmask(SIG_SETMASK, &mask, NULL);
 		errno = saved;
 		return;
 	}
@@ -98,10 +104,18 @@ void preload_ready(void)
 	once(&settings_stage, read_settings);
 }
 
+static void prepare_once(void)
+{
+	once(&network_stage, prepare_network);
+}
+
 void preload_ready_network(void)
 {
+	if (__builtin_expect(atomic_load_explicit(&network_stage, memory_order_acquire) ==
+			     STAGE_DONE, 1))
+		return;
 	preload_ready();
-	once(&network_stage, prepare_network);
+	without_signals(prepare_once);
 }
 
 /* dlsym(3) is not async-signal-safe: look everything up before a handler can need it. */

@@ -102,14 +102,22 @@ static inline bool is_set_aside(int level, int name)
 	       (level == IPPROTO_TCP && name == TCP_CORK);
 }
 
+/* Returns true when the option is kept until the handshake is over. */
+static bool __attribute__((noinline)) set_noted(int fd, int level, int name, const void *value,
+						socklen_t len)
+{
+	if (fdtab_has(fd))
+		fdtab_change_marks(fd, FD_OPTIONS, 0);
+	return is_set_aside(level, name) && fdtab_is_gated(fd) && value != NULL &&
+	       len >= sizeof(int) && gate_set_option(fd, level, name, *(const int *)value);
+}
+
 /* setsockopt(2): what a handshake has to set aside is noted, so that it need not ask. */
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
-	if (__builtin_expect(fdtab_has(fd), 0) &&
-	    (is_set_aside(level, name) || (level == SOL_SOCKET && name == SO_SNDTIMEO)))
-		fdtab_change_marks(fd, FD_OPTIONS, 0);
-	if (is_set_aside(level, name) && fdtab_is_gated(fd) && value != NULL &&
-	    len >= sizeof(int) && gate_set_option(fd, level, name, *(const int *)value))
+	if (__builtin_expect(is_set_aside(level, name) ||
+			     (level == SOL_SOCKET && name == SO_SNDTIMEO), 0) &&
+	    set_noted(fd, level, name, value, len))
 		return 0;
 	return REAL(setsockopt)(fd, level, name, value, len);
 }
@@ -124,13 +132,13 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 	va_start(rest, request);
 	argument = va_arg(rest, long);
 	va_end(rest);
-	if (__builtin_expect(fdtab_has(fd), 0) && request == FIONREAD && argument != 0 &&
+	if (request == FIONREAD && fdtab_is_gated(fd) && argument != 0 &&
 	    gate_readable_octets(fd) == 0) {
 		*(int *)argument = 0;
 		return 0;
 	}
 	result = REAL(ioctl)(fd, request, argument);
-	if (__builtin_expect(fdtab_has(fd), 0) && request == FIONBIO && result == 0) {
+	if (request == FIONBIO && result == 0 && fdtab_has(fd)) {
 		if (*(const int *)argument != 0)
 			fdtab_change_marks(fd, FD_NONBLOCK, 0);
 		else

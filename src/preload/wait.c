@@ -67,14 +67,14 @@ EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *
 	return ppoll(fds, count, timeout, mask);
 }
 
-/* select(2): Linux tells how much of the timeout is left. */
-EXPORT int select(int nfds, fd_set *restrict in, fd_set *restrict out, fd_set *restrict except,
-		  struct timeval *restrict timeout)
+/* Linux tells how much of the timeout is left. */
+static int __attribute__((noinline)) select_pending(int nfds, fd_set *in, fd_set *out,
+						    fd_set *except, struct timeval *timeout)
 {
 	int64_t ns = WAIT_FOREVER, left;
 	int result;
 
-	if (!wait_has_pending() || !wait_select_concerns(nfds, in, out, except) ||
+	if (!wait_select_concerns(nfds, in, out, except) ||
 	    (timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
 		return REAL(select)(nfds, in, out, except, timeout);
 	if (timeout != NULL && timeout->tv_sec < INT64_MAX / NS_PER_S / 2 &&
@@ -86,6 +86,15 @@ EXPORT int select(int nfds, fd_set *restrict in, fd_set *restrict out, fd_set *r
 		timeout->tv_usec = left % NS_PER_S / NS_PER_US;
 	}
 	return libc_result(result);
+}
+
+/* select(2) */
+EXPORT int select(int nfds, fd_set *restrict in, fd_set *restrict out, fd_set *restrict except,
+		  struct timeval *restrict timeout)
+{
+	if (__builtin_expect(!wait_has_pending(), 1))
+		return REAL(select)(nfds, in, out, except, timeout);
+	return select_pending(nfds, in, out, except, timeout);
 }
 
 EXPORT int __select(int nfds, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
@@ -145,10 +154,13 @@ static int after_wait(int epfd, struct epoll_event *events, int max, int got, in
 /* epoll_wait(2) */
 EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 {
-	int64_t start = timeout > 0 ? sys_now_ns() : 0;
+	int64_t start;
 
+	if (timeout == 0 && !wait_has_pending() && !epreg_ever_hidden())
+		return REAL(epoll_wait)(epfd, events, max, timeout);
 	if (wait_has_pending())
 		return libc_result(wait_epoll(epfd, events, max, from_ms(timeout), NULL));
+	start = timeout > 0 ? sys_now_ns() : 0;
 	return after_wait(epfd, events, max, REAL(epoll_wait)(epfd, events, max, timeout),
 			  from_ms(timeout), start, NULL);
 }

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * counts.c - the same few calls again and again, between marks that a trace shows.
+ * run-counts counts the system calls in between.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TIMES 20
+
+static struct sockaddr_in to;
+
+static void expect(int good, const char *what)
+{
+	if (good)
+		return;
+	perror(what);
+	exit(1);
+}
+
+/* A call that fails, does nothing and can be found in a trace. */
+static void mark(const char *name)
+{
+	expect(chdir(name) < 0, "chdir");
+}
+
+static void blocking(void)
+{
+	char octet = 'x';
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	expect(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0, "connect");
+	expect(write(fd, &octet, 1) == 1 && read(fd, &octet, 1) == 1, "echo");
+	close(fd);
+}
+
+static void nonblocking(void)
+{
+	char octet = 'x';
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	expect(connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno == EINPROGRESS,
+	       "connect");
+	expect(poll(&p, 1, 5000) == 1 && p.revents == POLLOUT, "poll");
+	expect(write(fd, &octet, 1) == 1, "write");
+	p.events = POLLIN;
+	expect(poll(&p, 1, 5000) == 1 && read(fd, &octet, 1) == 1, "echo");
+	close(fd);
+}
+
+/* Calls on a connection that is made: each is one system call, with us and without. */
+static void connected(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	struct sockaddr_in peer;
+	socklen_t len = sizeof(peer), size = sizeof(int);
+	char octet = 'x';
+	int error;
+
+	expect(write(fd, &octet, 1) == 1 && read(fd, &octet, 1) == 1, "echo");
+	expect(send(fd, &octet, 1, 0) == 1 && recv(fd, &octet, 1, 0) == 1, "echo");
+	expect(poll(&p, 1, 0) == 1, "poll");
+	expect(getpeername(fd, (struct sockaddr *)&peer, &len) == 0, "getpeername");
+	expect(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0, "getsockopt");
+}
+
+static void repeat(const char *name, void (*fn)(void))
+{
+	fn(); /* once for what is only done once */
+	mark(name);
+	for (int i = 0; i < TIMES; i++)
+		fn();
+	mark("end");
+}
+
+int main(int argc, char **argv)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: counts PORT\n");
+		return 2;
+	}
+	to.sin_family = AF_INET;
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	to.sin_port = htons((uint16_t)atoi(argv[1]));
+	repeat("blocking", blocking);
+	repeat("nonblocking", nonblocking);
+	expect(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0, "connect");
+	mark("connected");
+	for (int i = 0; i < TIMES; i++)
+		connected(fd);
+	mark("end");
+	close(fd);
+	return 0;
+}

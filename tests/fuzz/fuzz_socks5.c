@@ -13,7 +13,10 @@ struct outcome {
 	struct target bound;
 };
 
-static struct outcome run(const uint8_t *bytes, size_t len, size_t slice, bool with_login)
+/* The forms of a handshake: with a login, pipelined. */
+enum { WITH_LOGIN = 1, PIPELINED = 2, FORMS = 4 };
+
+static struct outcome run(const uint8_t *bytes, size_t len, size_t slice, int form)
 {
 	static const struct socks5_login login = { 1, 1, { 'u' }, { 'p' } };
 	struct target dst = { .kind = TARGET_NAME, .name_len = 1, .name = "x", .port = 80 };
@@ -22,7 +25,9 @@ static struct outcome run(const uint8_t *bytes, size_t len, size_t slice, bool w
 	struct span span;
 	enum socks5_io io;
 
-	socks5_start(&s, SOCKS5_CONNECT, &dst, with_login ? &login : NULL);
+	socks5_start(&s, SOCKS5_CONNECT, &dst, (form & WITH_LOGIN) != 0 ? &login : NULL);
+	if ((form & PIPELINED) != 0)
+		socks5_pipeline(&s);
 	while (o.err == 0 && (io = socks5_want(&s, &span)) != SOCKS5_DONE) {
 		size_t n = span.len < slice ? span.len : slice;
 
@@ -45,11 +50,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
 	if (header > 0 && (size_t)header > len)
 		abort();
-	for (int with_login = 0; with_login < 2; with_login++) {
-		struct outcome whole = run(bytes, len, 4096, with_login != 0);
+	for (int form = 0; form < FORMS; form++) {
+		struct outcome whole = run(bytes, len, 4096, form);
 
 		for (size_t slice = 1; slice < 8; slice++) {
-			struct outcome o = run(bytes, len, slice, with_login != 0);
+			struct outcome o = run(bytes, len, slice, form);
 
 			if (o.err != whole.err)
 				abort();

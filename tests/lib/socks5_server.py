@@ -27,6 +27,8 @@ one or more of these, separated by commas:
     barrier=N        answer no request before N of them wait at the same time;
                      those are answered together, all later ones at once
     skip=N           the first N requests do not wait at the barrier
+    watch            log what came without waiting for an answer (FIRST, HELD)
+    fastopen         accept data with the SYN (RFC 7413)
 
 A line of the log is one of
 
@@ -34,6 +36,8 @@ A line of the log is one of
     LOGIN USER CODE          a login
     LEFT HOST:PORT           the client went away from the barrier
     METHOD N, BAD version N  why it came to no request
+    FIRST N                  there were so many bytes when the first one was there
+    HELD BYTES               after hang-after: all that came since, as Python writes it
 """
 
 import argparse
@@ -120,7 +124,7 @@ class Script:
         + ("delay", "barrier", "skip")
     )
     TEXTS = ("payload-in-reply", "bnd-domain")
-    FLAGS = ("garbage", "dribble", "bnd-ipv6")
+    FLAGS = ("garbage", "dribble", "bnd-ipv6", "watch", "fastopen")
 
     def __init__(self, text):
         self.words = {}
@@ -143,9 +147,10 @@ class Script:
 class Replies:
     """Sends the server's own messages, as badly as the script wants it."""
 
-    def __init__(self, sock, script):
+    def __init__(self, sock, script, log):
         self.sock = sock
         self.script = script
+        self.log = log
         self.sent = 0
 
     async def send(self, data):
@@ -175,8 +180,11 @@ class Replies:
         if how == "reset-after":
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif how == "hang-after":
-            while await receive(self.sock, 4096):
-                pass
+            held = b""
+            while part := await receive(self.sock, 4096):
+                held += part
+                if self.script.get("watch"):
+                    self.log("HELD %s" % held)
         raise End
 
 
@@ -206,6 +214,8 @@ class Server:
         host, port = split_host_port(address)
         sock = socket.socket(family_of(host), socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if script.get("fastopen"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, BACKLOG)
         sock.bind((host, port or 0))
         sock.listen(BACKLOG)
         sock.setblocking(False)
@@ -231,7 +241,9 @@ class Server:
             sock.close()
 
     async def handshake(self, sock, script):
-        out = Replies(sock, script)
+        out = Replies(sock, script, self.log)
+        if script.get("watch"):
+            await watch_first(sock, self.log)
         version, count = await read(sock, 2)
         if version != 5:
             self.log("BAD version %d" % version)
@@ -320,6 +332,21 @@ class Server:
 
 async def receive(sock, size):
     return await asyncio.get_running_loop().sock_recv(sock, size)
+
+
+async def watch_first(sock, log):
+    """A segment arrives as a whole: who waits for answers has sent the greeting only."""
+    loop = asyncio.get_running_loop()
+    readable = loop.create_future()
+    loop.add_reader(sock, lambda: readable.done() or readable.set_result(None))
+    try:
+        await readable
+    finally:
+        loop.remove_reader(sock)
+    try:
+        log("FIRST %d" % len(sock.recv(4096, socket.MSG_PEEK)))
+    except OSError:
+        pass
 
 
 async def send(sock, data):

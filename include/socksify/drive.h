@@ -80,6 +80,9 @@ void drive_cancel(struct conn *conn, int fd);
 /* Give the handshake of @conn up, as the kernel does a connect(2): the socket is fresh again. */
 void drive_abort(struct conn *conn, int fd);
 
+/* Its program receives no more: nobody reads the answers that are owed. */
+void drive_waive(struct conn *conn, int fd);
+
 /* For pthread_atfork(3). */
 void drive_before_fork(void);
 void drive_in_parent(void);

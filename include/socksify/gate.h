@@ -48,7 +48,11 @@ MUST_CHECK bool gate_set_option(int fd, int level, int name, int value);
 MUST_CHECK bool gate_get_option(int fd, int level, int name, int *ret);
 
 /* gate_shutdown - shutdown(2): gives a pending handshake up and returns true; false: the kernel's business. */
-bool gate_shutdown(int fd);
+bool gate_shutdown(int fd, int how);
+
+/* Before close(2), or the end of the program: an optimist that has sent something waits for the answers. */
+void gate_close(int fd);
+void gate_close_all(void);
 
 /*
  * gate_finish - let a pending handshake of @fd come to its end, whatever that

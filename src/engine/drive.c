@@ -62,6 +62,7 @@ void drive_begin(struct conn *conn, int fd, struct handshake *hs)
 	atomic_store(&conn->fd, fd);
 	atomic_store(&conn->seen, epreg_has(conn));
 	atomic_store(&conn->answers_once, false);
+	atomic_store(&conn->spoke, false);
 	atomic_store(&conn->error, 0);
 	atomic_store(&conn->handshake, hs);
 }
@@ -326,7 +327,8 @@ bool drive_set_option(struct conn *conn, int level, int name, int value)
 
 	if (taken && level == SOL_SOCKET && name == SO_RCVLOWAT)
 		hs->rcvlowat = value > 0 ? value : 1;
-	else if (taken && level == IPPROTO_TCP && name == TCP_CORK)
+	else if (taken && level == IPPROTO_TCP && name == TCP_CORK &&
+		 conn_state(conn) == CONN_PENDING) /* later it is the program's again */
 		hs->cork = value != 0;
 	else
 		taken = false;
@@ -341,7 +343,8 @@ bool drive_get_option(struct conn *conn, int level, int name, int *ret)
 
 	if (known && level == SOL_SOCKET && name == SO_RCVLOWAT)
 		*ret = hs->rcvlowat > 0 ? hs->rcvlowat : 1;
-	else if (known && level == IPPROTO_TCP && name == TCP_CORK)
+	else if (known && level == IPPROTO_TCP && name == TCP_CORK &&
+		 conn_state(conn) == CONN_PENDING)
 		*ret = hs->cork;
 	else
 		known = false;
@@ -417,6 +420,18 @@ void drive_cancel(struct conn *conn, int fd)
 		restore_options(hs, fd);
 		conn_set_state(conn, CONN_FRESH);
 		epreg_show(conn, false);
+	}
+	leave(hs);
+}
+
+void drive_waive(struct conn *conn, int fd)
+{
+	struct handshake *hs = enter(conn);
+
+	if (hs != NULL && retire(conn, hs)) {
+		restore_options(hs, fd);
+		conn_set_state(conn, CONN_CONNECTED);
+		epreg_show(conn, true);
 	}
 	leave(hs);
 }

@@ -27,6 +27,7 @@ struct epreg {
 	_Atomic uint8_t generation;	/* 0 .. GENERATIONS - 1 */
 	_Atomic bool hidden;	/* ours is in the kernel */
 	_Atomic bool orphan;	/* fd was closed, and a duplicate keeps the registration alive */
+	bool fired;		/* a one shot that was reported while answers were owed: the kernel has it off */
 };
 
 static struct epreg table[EPREG_MAX];
@@ -75,6 +76,7 @@ static struct epreg *add(struct conn *conn, int epfd, int fd)
 	r->epfd = epfd;
 	r->fd = fd;
 	r->hidden = false;
+	r->fired = false;
 	r->orphan = false;
 	r->next = conn->epregs;
 	atomic_store(&conn->epregs, r);
@@ -209,6 +211,7 @@ static int set_hidden(struct conn *conn, int epfd, int op, int fd, struct epoll_
 	}
 	r->events = event->events;
 	r->data = event->data;
+	r->fired = false;
 	if (conn_state(conn) != CONN_OWED)
 		return 0;
 	e = ours(r);
@@ -292,7 +295,14 @@ void epreg_hide(struct conn *conn)
 }
 
 #define ANSWER_EVENTS (EPOLLIN | EPOLLRDNORM | EPOLLRDHUP)
-#define READY_EVENTS (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLRDNORM | EPOLLWRNORM)
+
+/* The event may have been an answer's, which was read since. */
+static uint32_t ready_now(const struct epreg *r)
+{
+	const uint32_t all = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP;
+
+	return (uint32_t)sys_poll_now(atomic_load(&r->conn->fd), (short)(r->events & all));
+}
 
 /* What of @events is the program's to know.  One shot that hit nothing is loaded again. */
 static uint32_t translate(struct epreg *r, uint32_t events)
@@ -300,13 +310,13 @@ static uint32_t translate(struct epreg *r, uint32_t events)
 	struct epoll_event again;
 
 	events &= r->events | EPOLLERR | EPOLLHUP;
-	if (r->orphan)
-		return conn_state(r->conn) == CONN_PENDING ? 0 : events;
+	if (r->orphan && conn_state(r->conn) != CONN_OWED)
+		return conn_state(r->conn) == CONN_PENDING ? 0 : events & ready_now(r);
 	events &= ~(uint32_t)ANSWER_EVENTS;
-	if ((r->events & EPOLLONESHOT) == 0)
+	if ((r->events & EPOLLONESHOT) == 0 || r->orphan)
 		return events;
 	if (events != 0) {
-		r->events &= ~(uint32_t)READY_EVENTS;
+		r->fired = true;
 	} else {
 		again = ours(r);
 		(void)!replace(r, &again);
@@ -342,7 +352,7 @@ void epreg_show(struct conn *conn, bool forget)
 		struct epoll_event event = { .events = r->events, .data = r->data };
 
 		next = r->next;
-		if (r->hidden && replace(r, &event) < 0 && r->orphan)
+		if (r->hidden && !r->fired && replace(r, &event) < 0 && r->orphan)
 			continue; /* then its events are translated */
 		r->hidden = false;
 		if (forget)

@@ -121,8 +121,10 @@ static int wait_under_way(struct conn *conn, int fd, int flags, int timeout_name
 
 	if (timeout_name == SO_RCVTIMEO && (flags & MSG_OOB) != 0)
 		return -EINVAL; /* no urgent octet has come */
-	if (conn_state(conn) == CONN_OWED && timeout_name == SO_SNDTIMEO)
+	if (conn_state(conn) == CONN_OWED && timeout_name == SO_SNDTIMEO) {
+		atomic_store_explicit(&conn->spoke, true, memory_order_relaxed);
 		return 0; /* the program's first octets travel behind the request */
+	}
 	fl = (flags & MSG_DONTWAIT) != 0 ? O_NONBLOCK : sys_get_flags(fd);
 	if (fl >= 0 && (fl & O_NONBLOCK) == 0)
 		return wait_until(conn, fd, timeout_name);
@@ -271,7 +273,41 @@ bool gate_peer(int fd, const struct sockaddr *known, socklen_t len,
 	return ours;
 }
 
-bool gate_shutdown(int fd)
+/*
+ * The program receives no more.  An answer that comes to a closed end resets the
+ * connection, and what the program sent would be lost: so they are waited for.
+ */
+static void let_go(struct conn *conn, int fd)
+{
+	while (atomic_load(&conn->spoke) && conn_state(conn) == CONN_OWED)
+		(void)!drive_wait(conn, fd, INT64_MAX);
+	if (conn_state(conn) == CONN_OWED)
+		drive_waive(conn, fd);
+}
+
+void gate_close(int fd)
+{
+	struct conn *conn = fdtab_is_ours() ? fdtab_get(fd) : NULL;
+
+	if (conn == NULL)
+		return;
+	if (conn_state(conn) == CONN_OWED && atomic_load(&conn->spoke))
+		let_go(conn, fd);
+	conn_unref(conn);
+}
+
+static void close_at_exit(struct conn *conn, void *arg)
+{
+	(void)arg;
+	gate_close(atomic_load(&conn->fd));
+}
+
+void gate_close_all(void)
+{
+	conn_each_pending(close_at_exit, NULL);
+}
+
+bool gate_shutdown(int fd, int how)
 {
 	struct conn *conn = fdtab_get(fd);
 	bool pending;
@@ -281,6 +317,8 @@ bool gate_shutdown(int fd)
 	pending = drive_advance(conn, fd, HANDSHAKE_ASK) == CONN_PENDING;
 	if (pending)
 		drive_abort(conn, fd);
+	else if (conn_state(conn) == CONN_OWED && how != SHUT_WR)
+		let_go(conn, fd);
 	else if (conn_state(conn) == CONN_FAILED)
 		atomic_store(&conn->shut, true);
 	conn_unref(conn);

@@ -54,7 +54,7 @@ EXPORT int __connect(int fd, const struct sockaddr *addr, socklen_t len)
 /* shutdown(2) */
 EXPORT int shutdown(int fd, int how)
 {
-	if (fdtab_is_gated(fd) && how >= SHUT_RD && how <= SHUT_RDWR && gate_shutdown(fd))
+	if (fdtab_is_gated(fd) && how >= SHUT_RD && how <= SHUT_RDWR && gate_shutdown(fd, how))
 		return 0;
 	return REAL(shutdown)(fd, how);
 }

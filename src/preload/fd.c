@@ -9,6 +9,8 @@
 /* close(2) */
 EXPORT int close(int fd)
 {
+	if (__builtin_expect(fdtab_state(fd) == CONN_OWED, 0))
+		gate_close(fd);
 	fdtab_close(fd);
 	return REAL(close)(fd);
 }

@@ -13,6 +13,7 @@
 #include "real.h"
 #include "socksify/drive.h"
 #include "socksify/fdtab.h"
+#include "socksify/gate.h"
 #include "socksify/log.h"
 #include "socksify/namepool.h"
 #include "socksify/route.h"
@@ -116,6 +117,12 @@ void preload_ready_network(void)
 		return;
 	preload_ready();
 	without_signals(prepare_once);
+}
+
+/* What an optimist sent last is not to be lost with the end of the program. */
+__attribute__((destructor)) static void end(void)
+{
+	gate_close_all();
 }
 
 /* dlsym(3) is not async-signal-safe: look everything up before a handler can need it. */

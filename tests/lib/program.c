@@ -114,7 +114,7 @@ int p_peer_port(int fd)
 
 int p_shutdown(int fd, int how)
 {
-	return fdtab_is_gated(fd) && gate_shutdown(fd) ? 0 : sys_shutdown(fd, how);
+	return fdtab_is_gated(fd) && gate_shutdown(fd, how) ? 0 : sys_shutdown(fd, how);
 }
 
 void p_close(int fd)

@@ -416,7 +416,7 @@ static void ask(int fd)
 		break;
 	default:
 		if (dice(4) == 0)
-			(void)gate_shutdown(fd);
+			(void)gate_shutdown(fd, SHUT_RDWR);
 	}
 }
 

@@ -91,15 +91,11 @@ static short ask(const struct pollfd *p, enum conn_state state)
 	return sys_poll(&one, 1, 0, NULL) > 0 ? one.revents : 0;
 }
 
-static short show(const struct pollfd *p, const struct pollfd *copy, bool polled, bool late)
+static short show(const struct pollfd *p, const struct pollfd *copy, bool polled)
 {
-	struct conn *conn;
+	struct conn *conn = fdtab_get(p->fd);
 	enum conn_state state = CONN_FRESH;
 
-	/* Nothing to do for most of a large set. */
-	if (polled && !late && copy->fd >= 0 && copy->revents == 0)
-		return 0;
-	conn = fdtab_get(p->fd);
 	if (conn != NULL) {
 		int ready = copy->fd < 0 ? HANDSHAKE_ASK : polled ? copy->revents : 0;
 
@@ -111,22 +107,45 @@ static short show(const struct pollfd *p, const struct pollfd *copy, bool polled
 	return state == CONN_PENDING ? 0 : ask(p, state);
 }
 
+/* Was the fd raw in the kernel's poll, and is pending by now?  Then what was seen is not to be told. */
+static bool is_news(const struct pollfd *p, const struct pollfd *copy)
+{
+	return copy->revents != 0 && conn_is_under_way(fdtab_state(p->fd));
+}
+
+/* Move one fd that is hidden, or is to be from now on. */
+static void show_hidden(struct pollfd *p, struct pollfd *copy, bool polled, int64_t *until)
+{
+	short revents = show(p, copy, polled);
+
+	*copy = *p;
+	p->revents = revents;
+	if (revents == 0 && conn_is_under_way(fdtab_state(p->fd))) {
+		p->revents = HIDDEN;
+		*until = hide(p->fd, copy, sys_now_ns(), *until);
+	}
+}
+
 /*
  * After the kernel's poll: move what is pending, and report.
  * @late: it may be that some handshake's time is over
+ * @until: comes nearer with what is hidden anew
  * Returns how many fds are ready.
  */
-static int show_all(struct pollfd *fds, nfds_t count, const struct pollfd *copy, bool polled,
-		    bool late)
+static int show_all(struct pollfd *fds, nfds_t count, struct pollfd *copy, bool polled,
+		    bool late, int64_t *until)
 {
 	int ready = 0;
 
 	for (nfds_t i = 0; i < count; i++) {
-		if (fds[i].revents == HIDDEN)
-			fds[i].revents = show(&fds[i], &copy[i], polled, late);
-		else
+		if (fds[i].revents != HIDDEN) {
 			fds[i].revents = polled ? copy[i].revents : 0;
-		ready += fds[i].revents != 0;
+			if (polled && is_news(&fds[i], &copy[i]))
+				show_hidden(&fds[i], &copy[i], false, until);
+		} else if (!polled || late || copy[i].fd < 0 || copy[i].revents != 0) {
+			show_hidden(&fds[i], &copy[i], polled, until);
+		}
+		ready += fds[i].revents != 0 && fds[i].revents != HIDDEN;
 	}
 	return ready;
 }
@@ -148,20 +167,26 @@ static void follow_all(const struct pollfd *fds, nfds_t count)
 static int poll_set(struct pollfd *fds, nfds_t count, struct pollfd *copy,
 		    int64_t end, const sigset_t *mask)
 {
+	int64_t until = 0;
+	bool late = true;
 	int ready;
 
 	do {
 		int64_t now = sys_now_ns();
-		int64_t until = hide_all(fds, count, copy, now, end);
-		int n = sys_poll(copy, count, until == INT64_MAX ? WAIT_FOREVER
-				 : until > now ? until - now : 0, mask);
+		int n;
 
+		if (late)
+			until = hide_all(fds, count, copy, now, end);
+		n = sys_poll(copy, count, until == INT64_MAX ? WAIT_FOREVER
+			     : until > now ? until - now : 0, mask);
+		late = sys_now_ns() >= until;
 		/* After a signal the set is not looked at again: its handler may have closed what is in it. */
-		ready = n < 0 ? n : show_all(fds, count, copy, n > 0, sys_now_ns() >= until);
+		ready = n < 0 ? n : show_all(fds, count, copy, n > 0, late, &until);
 	} while (ready == 0 && (end == INT64_MAX || sys_now_ns() < end));
 	follow_all(fds, count);
-	for (nfds_t i = 0; ready < 0 && i < count; i++)
-		fds[i].revents = 0;
+	for (nfds_t i = 0; i < count; i++)
+		if (ready < 0 || fds[i].revents == HIDDEN)
+			fds[i].revents = 0;
 	return ready;
 }
 

@@ -114,7 +114,7 @@ static bool is_news(const struct pollfd *p, const struct pollfd *copy)
 }
 
 /* Move one fd that is hidden, or is to be from now on. */
-static void show_hidden(struct pollfd *p, struct pollfd *copy, bool polled, int64_t *until)
+static void show_hidden(struct pollfd *p, struct pollfd *copy, bool polled, int64_t *look)
 {
 	short revents = show(p, copy, polled);
 
@@ -122,18 +122,18 @@ static void show_hidden(struct pollfd *p, struct pollfd *copy, bool polled, int6
 	p->revents = revents;
 	if (revents == 0 && conn_is_under_way(fdtab_state(p->fd))) {
 		p->revents = HIDDEN;
-		*until = hide(p->fd, copy, sys_now_ns(), *until);
+		*look = hide(p->fd, copy, sys_now_ns(), *look);
 	}
 }
 
 /*
  * After the kernel's poll: move what is pending, and report.
  * @late: it may be that some handshake's time is over
- * @until: comes nearer with what is hidden anew
+ * @look: comes nearer with what is hidden anew
  * Returns how many fds are ready.
  */
 static int show_all(struct pollfd *fds, nfds_t count, struct pollfd *copy, bool polled,
-		    bool late, int64_t *until)
+		    bool late, int64_t *look)
 {
 	int ready = 0;
 
@@ -141,9 +141,9 @@ static int show_all(struct pollfd *fds, nfds_t count, struct pollfd *copy, bool 
 		if (fds[i].revents != HIDDEN) {
 			fds[i].revents = polled ? copy[i].revents : 0;
 			if (polled && is_news(&fds[i], &copy[i]))
-				show_hidden(&fds[i], &copy[i], false, until);
-		} else if (!polled || late || copy[i].fd < 0 || copy[i].revents != 0) {
-			show_hidden(&fds[i], &copy[i], polled, until);
+				show_hidden(&fds[i], &copy[i], false, look);
+		} else if (late || copy[i].fd < 0 || (polled && copy[i].revents != 0)) {
+			show_hidden(&fds[i], &copy[i], polled, look);
 		}
 		ready += fds[i].revents != 0 && fds[i].revents != HIDDEN;
 	}
@@ -167,21 +167,22 @@ static void follow_all(const struct pollfd *fds, nfds_t count)
 static int poll_set(struct pollfd *fds, nfds_t count, struct pollfd *copy,
 		    int64_t end, const sigset_t *mask)
 {
-	int64_t until = 0;
+	int64_t look = 0; /* when to look at all of them again */
 	bool late = true;
 	int ready;
 
 	do {
-		int64_t now = sys_now_ns();
+		int64_t now = sys_now_ns(), until;
 		int n;
 
 		if (late)
-			until = hide_all(fds, count, copy, now, end);
+			look = hide_all(fds, count, copy, now, INT64_MAX);
+		until = earlier(look, end);
 		n = sys_poll(copy, count, until == INT64_MAX ? WAIT_FOREVER
 			     : until > now ? until - now : 0, mask);
-		late = sys_now_ns() >= until;
+		late = sys_now_ns() >= look;
 		/* After a signal the set is not looked at again: its handler may have closed what is in it. */
-		ready = n < 0 ? n : show_all(fds, count, copy, n > 0, late, &until);
+		ready = n < 0 ? n : show_all(fds, count, copy, n > 0, late, &look);
 	} while (ready == 0 && (end == INT64_MAX || sys_now_ns() < end));
 	follow_all(fds, count);
 	for (nfds_t i = 0; i < count; i++)

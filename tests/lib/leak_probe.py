@@ -9,6 +9,7 @@ status says whether they went as they must.  "bare": everything may fail; the
 packets are what counts.
 """
 
+import ctypes
 import errno
 import socket
 import struct
@@ -69,6 +70,18 @@ def udp_connected(address):
 def udp_message(address):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         return sock.sendmsg([b"leak"], [], 0, address)
+
+
+def udp_unspecified(address):
+    """sendto() with AF_UNSPEC, which Linux takes for AF_INET; Python cannot say that."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    to = struct.pack("=H", socket.AF_UNSPEC) + struct.pack("!H", address[1])
+    to += socket.inet_aton(address[0]) + bytes(8)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sent = libc.sendto(sock.fileno(), b"leak", 4, 0, to, len(to))
+    if sent < 0:
+        raise OSError(ctypes.get_errno(), "sendto")
+    return sent
 
 
 def getent(*words):
@@ -141,6 +154,7 @@ attempt("udp sendto", lambda: udp(socket.AF_INET, (FOREIGN4, 9)), must(refused_u
 attempt("udp sendto inet6", lambda: udp(socket.AF_INET6, (FOREIGN6, 9)), must(refused_udp))
 attempt("udp sendto mapped", lambda: udp(socket.AF_INET6, ("::ffff:" + FOREIGN4, 9)), must(refused_udp))
 attempt("udp connect and send", lambda: udp_connected((FOREIGN4, 9)), must(failed))
+attempt("udp sendto unspecified", lambda: udp_unspecified((FOREIGN4, 9)), must(refused_udp))
 attempt("udp sendmsg", lambda: udp_message((FOREIGN4, 9)), must(failed))
 attempt("udp dns", no_dns_query)
 attempt("tcp inet", lambda: tcp(socket.AF_INET, (FOREIGN4, port)), must(hello))

@@ -215,6 +215,58 @@ static void two_at_different_times(void)
 	CHECK(done == 1, "the thread did not finish");
 }
 
+/* An exec waits for a connect that it leaves to the program, but not for longer. */
+static void exec_while_parent_waits(void)
+{
+	struct sockaddr_in to = silent(2);
+	int fd = limited_socket(SOCK_NONBLOCK), child;
+	uint64_t begin = now_us();
+
+	CHECK_ERRNO(tcp_connect(fd, &to), EINPROGRESS);
+	child = CHECK_OK(fork());
+	if (child == 0) {
+		execlp("true", "true", (char *)NULL);
+		fail("exec: %s", strerrorname_np(errno));
+	}
+	reap(child);
+	CHECK(now_us() - begin < MOST_US, "the exec took too long");
+	finish_failed(fd, ETIMEDOUT);
+}
+
+/*
+ * The parent leaves it to the child and goes on after the deadline, when what
+ * it kept for the connect could be taken for over: the child's is its own.
+ */
+static void child_asks_late(void)
+{
+	struct sockaddr_in to[2] = { silent(2), silent(2) };
+	struct gate g = gate_new();
+	int fd = limited_socket(SOCK_NONBLOCK), other = limited_socket(SOCK_NONBLOCK);
+	int ends[2], child;
+	char byte;
+
+	CHECK_OK(pipe(ends));
+	CHECK_ERRNO(tcp_connect(fd, &to[0]), EINPROGRESS);
+	child = CHECK_OK(fork());
+	if (child == 0) {
+		CHECK(read(ends[0], &byte, 1) == 1, "the parent is gone");
+		CHECK_ERRNO(send(fd, "x", 1, MSG_NOSIGNAL), ETIMEDOUT);
+		_exit(0);
+	}
+	close(fd);
+	/* Begun later, so the first one's time is over with it. */
+	CHECK_ERRNO(tcp_connect(other, &to[1]), EINPROGRESS);
+	in_poll(other);
+	close(other);
+	fd = start(&g.to);
+	CHECK(events_of(fd, POLLOUT, 0) == 0, "an event while it is pending");
+	CHECK(write(ends[1], "x", 1) == 1, "a pipe is broken");
+	reap(child);
+	gate_let(&g);
+	finish(fd, &g.to);
+	talk(fd, 2);
+}
+
 /* The deadline is for the handshake: what is connected has none. */
 static void none_when_connected(void)
 {
@@ -235,6 +287,8 @@ const struct scenario scenarios[] = {
 	{ "poll_with_ticks", poll_with_ticks, 0, 0 },
 	{ "read_after_switch", read_after_switch, 0, 0 },
 	{ "two_at_different_times", two_at_different_times, 0, 0 },
+	{ "exec_while_parent_waits", exec_while_parent_waits, 0, 0 },
+	{ "child_asks_late", child_asks_late, 0, 0 },
 	{ "none_when_connected", none_when_connected, 0, 0 },
 	{ .name = NULL },
 };

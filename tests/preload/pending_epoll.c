@@ -212,6 +212,26 @@ static void ready_among_pending(void)
 	}
 }
 
+/* Connected, dissolved, registered, connected again: hidden as the first time. */
+static void connected_before(void)
+{
+	struct gate g = gate_new();
+	struct sockaddr_in first = step_target(STEP_OK, 0);
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int fd = tcp_socket(0), epfd = set_new();
+
+	CHECK_OK(tcp_connect(fd, &first));
+	CHECK_OK(connect(fd, &none, sizeof(none)));
+	set_blocking(fd, false);
+	change(epfd, EPOLL_CTL_ADD, fd, EPOLLOUT, 5);
+	CHECK_ERRNO(tcp_connect(fd, &g.to), EINPROGRESS);
+	drive(&g, epfd);
+	gate_let(&g);
+	one_event(epfd, WAIT_MS, EPOLLOUT, 5);
+	finish(fd, &g.to);
+	talk(fd, 8);
+}
+
 static atomic_int woken, asleep;
 
 static void *sleep_in(void *arg)
@@ -258,6 +278,7 @@ const struct scenario scenarios[] = {
 	{ "original_closed", original_closed, 0, 0 },
 	{ "only_for_reading", only_for_reading, 0, 0 },
 	{ "ready_among_pending", ready_among_pending, 0, 0 },
+	{ "connected_before", connected_before, 0, 0 },
 	{ "one_shot_for_one", one_shot_for_one, 0, 0 },
 	{ .name = NULL },
 };

@@ -14,26 +14,29 @@
 
 extern char **environ;
 
-/* The program of F8: stdin and stdout must be a connected socket. */
+/*
+ * The program of F8: stdin and stdout, or the number that it is told, must be a
+ * connected socket.
+ */
 static int stdio_child(int argc, char **argv)
 {
+	int in = argc > 2 ? atoi(argv[2]) : STDIN_FILENO;
+	int out = argc > 2 ? in : STDOUT_FILENO;
 	struct sockaddr_in to = step_target(STEP_DELAY, 100), peer;
 	socklen_t len = sizeof(peer);
 	char text[5] = "";
 	size_t have = 0;
 
-	(void)argc;
-	(void)argv;
-	CHECK_OK(getpeername(STDIN_FILENO, (struct sockaddr *)&peer, &len));
+	CHECK_OK(getpeername(in, (struct sockaddr *)&peer, &len));
 	/* The address of the proxy is what a new program can know. */
 	CHECK(!bare || peer.sin_port == to.sin_port, "another peer");
-	CHECK(write(STDOUT_FILENO, "stdio", 5) == 5, "write: %s", strerrorname_np(errno));
+	CHECK(write(out, "stdio", 5) == 5, "write: %s", strerrorname_np(errno));
 	while (have < 5) {
-		struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+		struct pollfd p = { .fd = in, .events = POLLIN };
 		ssize_t n;
 
 		CHECK(poll(&p, 1, WAIT_MS) == 1, "no echo");
-		n = read(STDIN_FILENO, text + have, 5 - have);
+		n = read(in, text + have, 5 - have);
 		CHECK(n > 0, "read gives %zd %s", n, strerrorname_np(errno));
 		have += (size_t)n;
 	}
@@ -102,6 +105,36 @@ static void spawn_on_stdio(void)
 	posix_spawn_file_actions_destroy(&actions);
 	reap(child);
 	talk(fd, 1);
+}
+
+/* The fd of the connect ends at the exec, and a duplicate of it does not. */
+static void exec_with_duplicate(void)
+{
+	struct sockaddr_in to = step_target(STEP_DELAY, 100);
+	int fd = tcp_socket(SOCK_NONBLOCK | SOCK_CLOEXEC), copy;
+	char number[16];
+
+	CHECK_ERRNO(tcp_connect(fd, &to), EINPROGRESS);
+	copy = CHECK_OK(fcntl(fd, F_DUPFD, 20));
+	events_of(fd, POLLOUT, 5); /* the last that is seen of it is the other number */
+	snprintf(number, sizeof(number), "%d", copy);
+	execl("/proc/self/exe", "pending", "--fd", number, (char *)NULL);
+	fail("exec: %s", strerrorname_np(errno));
+}
+
+/* The child's exec ends though the parent does nothing for the connect but wait. */
+static void exec_while_parent_waits(void)
+{
+	struct sockaddr_in to = step_target(STEP_DELAY, 100);
+	int fd = start(&to), child = CHECK_OK(fork());
+
+	if (child == 0) {
+		execlp("true", "true", (char *)NULL);
+		fail("exec: %s", strerrorname_np(errno));
+	}
+	reap(child);
+	finish(fd, &to);
+	talk(fd, 8);
 }
 
 /* An exec that fails gives the connect back. */
@@ -261,6 +294,8 @@ static void fd_by_message_kept(void)
 const struct scenario scenarios[] = {
 	{ "exec_on_stdio", exec_on_stdio, 0, 0 },
 	{ "spawn_on_stdio", spawn_on_stdio, 0, 0 },
+	{ "exec_with_duplicate", exec_with_duplicate, 0, 0 },
+	{ "exec_while_parent_waits", exec_while_parent_waits, 0, 0 },
 	{ "exec_fails", exec_fails, 0, 0 },
 	{ "system_and_popen", system_and_popen, 0, 0 },
 	{ "many_spawns", many_spawns, 0, 60 },

@@ -250,6 +250,69 @@ static void vfork_close_storm(void)
 	}
 }
 
+/* The number that a vfork child gives to the connect is another fd of its parent. */
+static void vfork_duplicates(void)
+{
+	struct gate g = gate_new();
+	int fd = start(&g.to), pair[2], child;
+	char text[8] = "";
+
+	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
+	gate_reach(&g, fd);
+	child = vfork();
+	if (child == 0) {
+		dup2(fd, pair[0]);
+		_exit(0);
+	}
+	reap(child);
+	CHECK(send(pair[0], "pair", 4, MSG_NOSIGNAL) == 4, "send: %s", strerrorname_np(errno));
+	CHECK(recv(pair[1], text, sizeof(text), 0) == 4 && memcmp(text, "pair", 4) == 0,
+	      "the other end reads %.8s", text);
+	CHECK(events_of(pair[0], POLLOUT, 0) == POLLOUT, "the pair is not writable");
+	close(pair[0]);
+	CHECK(events_of(fd, POLLOUT, 1) == 0, "an event while it is pending");
+	gate_let(&g);
+	finish(fd, &g.to);
+	talk(fd, 9);
+}
+
+#if __GLIBC_PREREQ(2, 34)
+#define fork_bare() _Fork()
+#else
+#define fork_bare() fork()
+#endif
+
+/* No fork handler runs: what each of both begins then is its own. */
+static void fork_without_handlers(void)
+{
+	struct gate g[2] = { gate_new(), gate_new() };
+	struct link l = link_new();
+	int fd, child;
+
+	connect_anew();
+	child = CHECK_OK(fork_bare());
+	if (child == 0) {
+		fd = start(&g[0].to);
+		CHECK(events_of(fd, POLLOUT, 1) == 0, "an event while it is pending");
+		tell(l.up);
+		hear(l.down);
+		finish(fd, &g[0].to);
+		talk(fd, 10);
+		_exit(0);
+	}
+	hear(l.up);
+	fd = start(&g[1].to);
+	gate_reach(&g[1], fd);
+	tell(l.down);
+	gate_let(&g[0]);
+	reap(child);
+	CHECK(events_of(fd, POLLOUT, 1) == 0, "the gate of the other is open");
+	gate_let(&g[1]);
+	finish(fd, &g[1].to);
+	talk(fd, 11);
+	connect_anew();
+}
+
 /* F7: the child closes the epoll set, the parent still waits with it. */
 static void child_closes_epfd(void)
 {
@@ -302,6 +365,8 @@ const struct scenario scenarios[] = {
 	{ "parent_closes", parent_closes, 0, 0 },
 	{ "daemon_with_epoll", daemon_with_epoll, 0, 0 },
 	{ "vfork_close_storm", vfork_close_storm, 0, 0 },
+	{ "vfork_duplicates", vfork_duplicates, 0, 0 },
+	{ "fork_without_handlers", fork_without_handlers, 0, 0 },
 	{ "child_closes_epfd", child_closes_epfd, 0, 0 },
 	{ "child_connects", child_connects, 0, 0 },
 	{ .name = NULL },

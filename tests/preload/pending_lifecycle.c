@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -119,6 +120,51 @@ static void stdio_on_pending(void)
 	CHECK(fgets(text, sizeof(text), in) != NULL, "fgets: %s", strerrorname_np(errno));
 	CHECK(strcmp(text, "through stdio\n") == 0, "stdio reads %s", text);
 	CHECK(fclose(out) == 0 && fclose(in) == 0, "fclose");
+}
+
+/* A duplicate of @fd with the number @want, which is closed. */
+static void duplicate_onto(int fd, int want, unsigned how)
+{
+	int copy = CHECK_OK(how == 0 ? dup(fd) :
+			    fcntl(fd, how == 1 ? F_DUPFD : F_DUPFD_CLOEXEC, want));
+
+	CHECK(copy == want, "another number: %d", copy);
+}
+
+/* stdin and stdout can come by any kind of duplicate. */
+static void duplicates_as_stdio(void)
+{
+	struct sockaddr_in to = step_target(STEP_DELAY, 50);
+
+	for (unsigned how = 0; how < 3; how++) {
+		char text[32] = "", want[32];
+		int fd = start(&to);
+
+		close(STDIN_FILENO);
+		duplicate_onto(fd, STDIN_FILENO, how);
+		close(STDOUT_FILENO);
+		duplicate_onto(fd, STDOUT_FILENO, how);
+		set_blocking(fd, true);
+		snprintf(want, sizeof(want), "way %u\n", how);
+		CHECK(fputs(want, stdout) >= 0 && fflush(stdout) == 0, "stdout: %s",
+		      strerrorname_np(errno));
+		CHECK(fgets(text, sizeof(text), stdin) != NULL, "stdin: %s", strerrorname_np(errno));
+		CHECK(strcmp(text, want) == 0, "stdin reads %s", text);
+		close(fd);
+	}
+}
+
+/* A stream without an fd is no error, which would be seen in errno. */
+static void fclose_of_memory(void)
+{
+	char text[8] = "";
+	FILE *f = fmemopen(text, sizeof(text), "r");
+
+	CHECK(f != NULL, "fmemopen");
+	errno = EDOM;
+	CHECK(fclose(f) == 0, "fclose");
+	CHECK(errno == EDOM, "errno is %s after fclose", strerrorname_np(errno));
+	connect_anew();
 }
 
 /* fclose() closes with calls that nobody sees, and the number is used again. */
@@ -308,15 +354,63 @@ static void high_numbers(void)
 	}
 }
 
+static int select_one(int nfds, fd_set *out, int ms, bool precise)
+{
+	struct timespec ns = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+	struct timeval us = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	return CHECK_OK(precise ? pselect(nfds, NULL, out, NULL, &ns, NULL) :
+				  select(nfds, NULL, out, NULL, &us));
+}
+
+/*
+ * select(getdtablesize()) with a set of the usual size: the kernel looks no
+ * further than there can be fds, and what follows the set is something else.
+ */
+static void select_of_all_numbers(void)
+{
+	struct {
+		fd_set set;
+		unsigned char next[8192];
+	} out;
+	struct rlimit limit;
+
+	CHECK_OK(getrlimit(RLIMIT_NOFILE, &limit));
+	limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
+	CHECK_OK(setrlimit(RLIMIT_NOFILE, &limit));
+	for (int precise = 0; precise < 2; precise++) {
+		struct gate g = gate_new();
+		int fd = start(&g.to);
+
+		memset(&out, 0, sizeof(out));
+		memset(out.next, 0xff, sizeof(out.next));
+		FD_SET(fd, &out.set);
+		CHECK(select_one(getdtablesize(), &out.set, 20, precise) == 0,
+		      "an event while it is pending");
+		CHECK(!FD_ISSET(fd, &out.set), "the set is as before");
+		gate_let(&g);
+		FD_SET(fd, &out.set);
+		CHECK(select_one(getdtablesize(), &out.set, WAIT_MS, precise) == 1, "no event");
+		CHECK(FD_ISSET(fd, &out.set), "not in the set");
+		for (size_t i = 0; i < sizeof(out.next); i++)
+			CHECK(out.next[i] == 0xff, "byte %zu after the set is changed", i);
+		finish(fd, &g.to);
+		talk(fd, 3);
+	}
+}
+
 const struct scenario scenarios[] = {
 	{ "raw_close_then_pipe", raw_close_then_pipe, 0, 0 },
 	{ "raw_close_then_socket", raw_close_then_socket, 0, 0 },
 	{ "stdio_on_pending", stdio_on_pending, 0, 0 },
+	{ "duplicates_as_stdio", duplicates_as_stdio, 0, 0 },
+	{ "fclose_of_memory", fclose_of_memory, 0, 0 },
 	{ "fclose_of_pending", fclose_of_pending, 0, 0 },
 	{ "three_hundred_abandoned", three_hundred_abandoned, 0, 0 },
 	{ "many_in_turn", many_in_turn, 0, 0 },
 	{ "small_memory", small_memory, 0, 0 },
 	{ "no_more_fds", no_more_fds, 0, 0 },
 	{ "high_numbers", high_numbers, 0, 0 },
+	{ "select_of_all_numbers", select_of_all_numbers, 0, 0 },
 	{ .name = NULL },
 };

@@ -386,6 +386,31 @@ static void cancel_waits(void)
 	connect_anew();
 }
 
+/*
+ * What comes while a thread that was cancelled still seems to wait for it is
+ * not lost, and not late by more than that thread's sleep (about a second).
+ */
+static void cancel_before_the_answer(void)
+{
+	struct gate g = gate_new();
+	struct waiter w = { .fd = start(&g.to), .epfd = epoll_create1(0) };
+	struct epoll_event e;
+	uint64_t begin;
+
+	add(&w, EPOLLOUT);
+	w.thread = thread(poll_once, &w);
+	gate_reached(&g, 1);
+	cancel(&w);
+	begin = now_us();
+	gate_let(&g);
+	/* Not in a new thread: it could get the id of the cancelled one. */
+	CHECK(CHECK_OK(epoll_wait(w.epfd, &e, 1, WAIT_MS)) == 1, "no event");
+	CHECK(e.events == EPOLLOUT, "events %#x", e.events);
+	CHECK(now_us() - begin < 5000000, "it took %u ms", (unsigned)((now_us() - begin) / 1000));
+	finish(w.fd, &g.to);
+	talk(w.fd, 11);
+}
+
 static void cancel_connect(void)
 {
 	struct gate g = gate_new();
@@ -416,6 +441,7 @@ const struct scenario scenarios[] = {
 	{ "close_and_connect_while_polled", close_and_connect_while_polled, 0, 0 },
 	{ "many_blocking", many_blocking, 0, 0 },
 	{ "cancel_waits", cancel_waits, 0, 0 },
+	{ "cancel_before_the_answer", cancel_before_the_answer, 0, 0 },
 	{ "cancel_connect", cancel_connect, 0, 0 },
 	{ .name = NULL },
 };

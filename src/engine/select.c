@@ -2,6 +2,7 @@
 /* select.c - select(2) in terms of poll(2), when a handshake is among the fds. */
 #include <errno.h>
 
+#include "socksify/scratch.h"
 #include "socksify/sys.h"
 #include "socksify/wait.h"
 
@@ -139,7 +140,7 @@ int wait_select(int nfds, fd_set *in, fd_set *out, fd_set *except, int64_t timeo
 	count = collect(nfds, in, out, except, NULL);
 	*ret_left_ns = timeout_ns;
 	if (count > SMALL)
-		fds = sys_map(count * sizeof(*fds), false);
+		fds = scratch_take(count * sizeof(*fds));
 	if (fds == NULL)
 		return -ENOMEM;
 	collect(nfds, in, out, except, fds);
@@ -152,7 +153,7 @@ int wait_select(int nfds, fd_set *in, fd_set *out, fd_set *except, int64_t timeo
 	if (result >= 0)
 		result = report(fds, count, in, out, except);
 	if (fds != small)
-		sys_unmap(fds, count * sizeof(*fds));
+		scratch_give(fds);
 	*ret_left_ns = end - sys_now_ns();
 	if (*ret_left_ns < 0)
 		*ret_left_ns = 0;

@@ -7,9 +7,10 @@
 
 #include "socksify/drive.h"
 #include "socksify/epreg.h"
+#include "socksify/scratch.h"
 #include "socksify/sys.h"
 
-/* Sets up to this size are copied to the stack; larger ones to pages of their own. */
+/* Sets up to this size are copied to the stack. */
 #define SMALL 64
 
 /* What an answer of the proxy that is owed makes ready, though it is not the program's. */
@@ -200,12 +201,12 @@ int wait_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset
 	if (count == 0 || fds == NULL || !has_pending(fds, count))
 		return sys_poll(fds, count, timeout_ns, mask);
 	if (count > SMALL)
-		copy = sys_map(count * sizeof(*copy), false);
+		copy = scratch_take(count * sizeof(*copy));
 	if (copy == NULL)
 		return -ENOMEM;
 	result = poll_set(fds, count, copy, end, mask);
 	if (copy != small)
-		sys_unmap(copy, count * sizeof(*copy));
+		scratch_give(copy);
 	return result;
 }
 

@@ -54,7 +54,7 @@ struct handshake *handshake_new(int pid);
 
 /*
  * handshake_begin - set up a handshake in CONNECTING.
- * @hs:        from handshake_new(), or the caller's, zeroed
+ * @hs:        from handshake_new()
  * @route:     ROUTE_PROXY; its proxy is kept by reference
  * @family:    of the socket
  * @addresses: of the proxy, @count of them, 1 .. HANDSHAKE_ADDRESSES

@@ -43,7 +43,12 @@ MUST_CHECK int sys_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns,
 int sys_poll_now(int fd, short events);
 
 /* Back to a socket that was never connected: connect(2) to AF_UNSPEC. */
-void sys_disconnect(int fd);
+static inline void sys_disconnect(int fd)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	(void)!sys_connect(fd, &none, sizeof(none));
+}
 
 /* epoll_pwait(2); the same, rounded up to milliseconds.  A cancellation point. */
 MUST_CHECK int sys_epoll_wait(int epfd, struct epoll_event *events, int max,
@@ -51,6 +56,12 @@ MUST_CHECK int sys_epoll_wait(int epfd, struct epoll_event *events, int max,
 
 /* CLOCK_MONOTONIC in nanoseconds; cannot fail. */
 int64_t sys_now_ns(void);
+
+/* Of two times of it, or of INT64_MAX for never. */
+static inline int64_t sys_earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
 
 /*
  * sys_map - anonymous pages, all zero.

@@ -20,11 +20,6 @@
 /* An owner that has not looked for so long leaves a shared handshake to whoever does. */
 #define PATIENCE_NS (5 * DRIVE_SLICE_NS)
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* The handshake of @conn, if it is under way, with a reference for leave(); else NULL. */
 static struct handshake *enter(struct conn *conn)
 {
@@ -371,7 +366,7 @@ int64_t drive_look(struct conn *conn, int fd)
 	if (!conn_is_under_way(drive_advance(conn, fd, shared || missed ? HANDSHAKE_ASK : 0)))
 		return INT64_MAX;
 	if (atomic_load(&conn->missed)) /* a leader, who may be gone without a word */
-		return earlier(atomic_load(&conn->leader_until), drive_deadline(conn));
+		return sys_earlier(atomic_load(&conn->leader_until), drive_deadline(conn));
 	return shared ? sys_now_ns() + DRIVE_SLICE_NS : drive_deadline(conn);
 }
 
@@ -392,11 +387,11 @@ int drive_wait(struct conn *conn, int fd, int64_t until)
 	while (conn_is_under_way(state) && drive_advance(conn, fd, ready) == state) {
 		struct pollfd p = { .fd = fd };
 		int64_t now = sys_now_ns();
-		int64_t end = earlier(until, now + DRIVE_TICK_NS);
+		int64_t end = sys_earlier(until, now + DRIVE_TICK_NS);
 		bool leads = drive_lead(conn, &end, &p.events);
 
 		if (!leads)
-			end = earlier(until, now + DRIVE_SLICE_NS);
+			end = sys_earlier(until, now + DRIVE_SLICE_NS);
 		result = sys_poll(&p, leads ? 1 : 0, end > now ? end - now : 0, NULL);
 		ready = result > 0 ? p.revents : leads ? 0 : HANDSHAKE_ASK;
 		/* A timeout makes the kernel give SA_RESTART up (signal(7)). */
@@ -412,28 +407,27 @@ int drive_wait(struct conn *conn, int fd, int64_t until)
 	return result;
 }
 
-void drive_cancel(struct conn *conn, int fd)
+/* End the handshake of @conn without a result of its own: @state is what it leaves. */
+static void give_up(struct conn *conn, int fd, enum conn_state state)
 {
 	struct handshake *hs = enter(conn);
 
 	if (hs != NULL && retire(conn, hs)) {
 		restore_options(hs, fd);
-		conn_set_state(conn, CONN_FRESH);
-		epreg_show(conn, false);
+		conn_set_state(conn, state);
+		epreg_show(conn, state == CONN_CONNECTED);
 	}
 	leave(hs);
 }
 
+void drive_cancel(struct conn *conn, int fd)
+{
+	give_up(conn, fd, CONN_FRESH);
+}
+
 void drive_waive(struct conn *conn, int fd)
 {
-	struct handshake *hs = enter(conn);
-
-	if (hs != NULL && retire(conn, hs)) {
-		restore_options(hs, fd);
-		conn_set_state(conn, CONN_CONNECTED);
-		epreg_show(conn, true);
-	}
-	leave(hs);
+	give_up(conn, fd, CONN_CONNECTED);
 }
 
 void drive_abort(struct conn *conn, int fd)

@@ -45,6 +45,14 @@ static struct conn *conn_of(uint64_t slot)
 	return conn_at(((uint32_t)slot & INDEX_MASK) - 1);
 }
 
+/* Is @fd one of the numbers of @conn? */
+static bool is_number_of(int fd, const struct conn *conn)
+{
+	uint64_t slot = atomic_load_explicit(&fdtab_slots[fd], memory_order_relaxed);
+
+	return has_conn(slot) && conn_of(slot) == conn;
+}
+
 static void note_highest(int fd)
 {
 	int now = atomic_load_explicit(&highest, memory_order_relaxed);
@@ -62,9 +70,7 @@ static void leave_number(struct conn *conn, int fd)
 	if (!conn_is_under_way(conn_state(conn)) || atomic_load(&conn->fd) != fd)
 		return;
 	for (int other = 0; other <= top; other++) {
-		uint64_t slot = atomic_load_explicit(&fdtab_slots[other], memory_order_relaxed);
-
-		if (has_conn(slot) && conn_of(slot) == conn) {
+		if (is_number_of(other, conn)) {
 			atomic_store(&conn->fd, other);
 			return;
 		}
@@ -251,12 +257,9 @@ bool fdtab_is_inherited(const struct conn *conn)
 {
 	int top = atomic_load_explicit(&highest, memory_order_relaxed);
 
-	for (int fd = 0; fd <= top; fd++) {
-		uint64_t slot = atomic_load_explicit(&fdtab_slots[fd], memory_order_relaxed);
-
-		if (has_conn(slot) && conn_of(slot) == conn && !sys_is_cloexec(fd))
+	for (int fd = 0; fd <= top; fd++)
+		if (is_number_of(fd, conn) && !sys_is_cloexec(fd))
 			return true;
-	}
 	return false;
 }
 

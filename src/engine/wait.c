@@ -19,11 +19,6 @@
 /* In the program's revents while we wait: this fd is pending, and hidden. */
 #define HIDDEN ((short)0x4000)
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int64_t end_of(int64_t start, int64_t timeout_ns)
 {
 	return timeout_ns < 0 || timeout_ns > INT64_MAX - start ? INT64_MAX : start + timeout_ns;
@@ -49,14 +44,14 @@ static int64_t hide(int fd, struct pollfd *copy, int64_t now, int64_t end)
 		/* Shown but for the answers, which have to be read before anything else is. */
 		copy->fd = fd;
 		copy->events |= POLLIN;
-		end = earlier(end, drive_deadline(conn));
+		end = sys_earlier(end, drive_deadline(conn));
 	} else {
-		int64_t until = earlier(end, now + DRIVE_TICK_NS);
+		int64_t until = sys_earlier(end, now + DRIVE_TICK_NS);
 
 		if (drive_lead(conn, &until, &copy->events))
 			copy->fd = fd;
 		else
-			until = earlier(end, now + DRIVE_SLICE_NS);
+			until = sys_earlier(end, now + DRIVE_SLICE_NS);
 		end = until;
 	}
 	conn_unref(conn);
@@ -178,7 +173,7 @@ static int poll_set(struct pollfd *fds, nfds_t count, struct pollfd *copy,
 
 		if (late)
 			look = hide_all(fds, count, copy, now, INT64_MAX);
-		until = earlier(look, end);
+		until = sys_earlier(look, end);
 		n = sys_poll(copy, count, until == INT64_MAX ? WAIT_FOREVER
 			     : until > now ? until - now : 0, mask);
 		late = sys_now_ns() >= look;
@@ -218,7 +213,7 @@ static void look(struct conn *conn, void *arg)
 	struct conn *there = fdtab_get(fd);
 
 	if (there == conn)
-		*end = earlier(*end, drive_look(conn, fd));
+		*end = sys_earlier(*end, drive_look(conn, fd));
 	if (there != NULL)
 		conn_unref(there);
 }
@@ -240,7 +235,7 @@ static int64_t look_at_pending(int64_t now, int64_t end)
 		conn_each_pending(look, &next);
 		atomic_store(&next_look, next);
 	}
-	return earlier(end, next);
+	return sys_earlier(end, next);
 }
 
 /* Take our events out, moving the handshakes that they are about.  Returns how many are the program's. */

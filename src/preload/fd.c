@@ -43,7 +43,6 @@ EXPORT int fclose(FILE *stream)
 	int saved = errno, fd = fileno(stream);
 
 	errno = saved; /* a stream without an fd is no error */
-
 	fdtab_close(fd);
 	return REAL(fclose)(stream);
 }

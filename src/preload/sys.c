@@ -123,13 +123,6 @@ int sys_poll_now(int fd, short events)
 	return raw(SYS_ppoll, ARG(&p), 1, ARG(&none), 0, 0, 0) > 0 ? p.revents : 0;
 }
 
-void sys_disconnect(int fd)
-{
-	struct sockaddr none = { .sa_family = AF_UNSPEC };
-
-	(void)!sys_connect(fd, &none, sizeof(none));
-}
-
 int sys_fd_table_size(void)
 {
 	char text[2048], *at;

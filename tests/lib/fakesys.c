@@ -482,31 +482,6 @@ int sys_getsockname(int fd, void *addr, socklen_t *len)
 	return 0;
 }
 
-int sys_poll_now(int fd, short events)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-
-	return sys_poll(&p, 1, 0, NULL) > 0 ? p.revents : 0;
-}
-
-void sys_disconnect(int fd)
-{
-	struct sockaddr none = { .sa_family = AF_UNSPEC };
-
-	(void)!sys_connect(fd, &none, sizeof(none));
-}
-
-int sys_fd_table_size(void)
-{
-	return 256;
-}
-
-void *sys_map_wiped(size_t size)
-{
-	(void)size;
-	return NULL;
-}
-
 int sys_readable(int fd)
 {
 	struct fake_file *f = fake_file(fd, FAKE_SOCKET);
@@ -515,12 +490,4 @@ int sys_readable(int fd)
 		return -EBADF;
 	fake_look(f);
 	return (int)(f->seen - f->reply_pos);
-}
-
-/* A number that was closed is never free here: then its registrations are translated. */
-int sys_dup(int fd, int lowest)
-{
-	(void)fd;
-	(void)lowest;
-	return -EMFILE;
 }

@@ -229,42 +229,6 @@ int sys_getpid(void)
 	return fakesys.pid != 0 ? fakesys.pid : 1;
 }
 
-int sys_open(const char *path, int flags, mode_t mode)
-{
-	(void)path;
-	(void)flags;
-	(void)mode;
-	return -ENOENT;
-}
-
-ssize_t sys_read(int fd, void *bytes, size_t size)
-{
-	(void)fd;
-	(void)bytes;
-	(void)size;
-	return -EBADF;
-}
-
-ssize_t sys_write(int fd, const void *bytes, size_t len)
-{
-	(void)fd;
-	(void)bytes;
-	return (ssize_t)len;
-}
-
-int sys_fstat(int fd, struct stat *ret)
-{
-	(void)fd;
-	(void)ret;
-	return -EBADF;
-}
-
-int sys_close(int fd)
-{
-	(void)fd;
-	return 0;
-}
-
 bool sys_has_interrupting_handler(void)
 {
 	return fakesys.interrupts;

@@ -145,42 +145,10 @@ int sys_getsockname(int fd, void *addr, socklen_t *len)
 	return 0;
 }
 
-int sys_poll_now(int fd, short events)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-
-	return sys_poll(&p, 1, 0, NULL) > 0 ? p.revents : 0;
-}
-
-void sys_disconnect(int fd)
-{
-	struct sockaddr none = { .sa_family = AF_UNSPEC };
-
-	(void)!sys_connect(fd, &none, sizeof(none));
-}
-
-int sys_fd_table_size(void)
-{
-	return 256;
-}
-
-void *sys_map_wiped(size_t size)
-{
-	(void)size;
-	return NULL;
-}
-
 int sys_readable(int fd)
 {
 	(void)fd;
 	return 1;
-}
-
-int sys_dup(int fd, int lowest)
-{
-	(void)fd;
-	(void)lowest;
-	return -EMFILE;
 }
 
 int sys_get_flags(int fd)
@@ -270,42 +238,6 @@ bool sys_is_running(int pid)
 int sys_getpid(void)
 {
 	return 1;
-}
-
-int sys_open(const char *path, int flags, mode_t mode)
-{
-	(void)path;
-	(void)flags;
-	(void)mode;
-	return -ENOENT;
-}
-
-ssize_t sys_read(int fd, void *bytes, size_t size)
-{
-	(void)fd;
-	(void)bytes;
-	(void)size;
-	return -EBADF;
-}
-
-ssize_t sys_write(int fd, const void *bytes, size_t len)
-{
-	(void)fd;
-	(void)bytes;
-	return (ssize_t)len;
-}
-
-int sys_fstat(int fd, struct stat *ret)
-{
-	(void)fd;
-	(void)ret;
-	return -EBADF;
-}
-
-int sys_close(int fd)
-{
-	(void)fd;
-	return 0;
 }
 
 bool sys_has_interrupting_handler(void)

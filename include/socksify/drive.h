@@ -15,14 +15,6 @@ void drive_begin(struct conn *conn, int fd, struct handshake *hs);
 void drive_end(struct handshake *hs);
 
 /*
- * drive_resume - connect(2) to the proxy has begun, but @conn is not pending:
- * a signal handler, or another thread, looked at it between drive_begin() and
- * connect(2), and saw a socket that is not connected, as the kernel would show it.
- * Returns false when another connect(2) has begun meanwhile.
- */
-MUST_CHECK bool drive_resume(struct conn *conn, struct handshake *hs, bool is_connected);
-
-/*
  * drive_advance - move a pending handshake as far as it goes without waiting.
  * @ready: revents of poll(2), or HANDSHAKE_ASK
  * Nothing is done while another thread sleeps for it: that one will.

@@ -86,9 +86,6 @@ bool handshake_leave(struct handshake *hs);
  */
 enum handshake_phase handshake_step(struct handshake *hs, int fd, int ready);
 
-/* It was UNREACHED before it was started, see drive_resume(). */
-void handshake_resume(struct handshake *hs, bool is_connected);
-
 /* End it as HANDSHAKE_REFUSED with @error (positive). */
 void handshake_fail(struct handshake *hs, int error, const char *reason);
 

@@ -67,17 +67,6 @@ void drive_end(struct handshake *hs)
 	leave(hs);
 }
 
-bool drive_resume(struct conn *conn, struct handshake *hs, bool is_connected)
-{
-	if (!conn_change_state(conn, CONN_FRESH, CONN_PENDING))
-		return false;
-	handshake_resume(hs, is_connected);
-	(void)!handshake_ref(hs);
-	atomic_store(&conn->handshake, hs);
-	epreg_hide(conn);
-	return true;
-}
-
 static void log_result(const struct handshake *hs)
 {
 	char target[TARGET_TEXT_SIZE], proxy[TARGET_TEXT_SIZE];
@@ -171,8 +160,7 @@ static void settle(struct conn *conn, struct handshake *hs, int fd)
 		conn_set_state(conn, CONN_FRESH);
 	}
 	epreg_show(conn, phase == HANDSHAKE_DONE);
-	if (atomic_load(&hs->started))
-		log_result(hs);
+	log_result(hs);
 }
 
 /* What the process that moved it made of it. */

@@ -116,13 +116,13 @@ int handshake_connect(struct handshake *hs, int fd)
 
 		allow_fastopen(hs, fd);
 		err = sys_connect(fd, to, length_of(to));
-		atomic_store(&hs->started, true);
 		if (err == 0)
 			connected(hs);
 		if (err == 0 || err == -EINPROGRESS || err == -EINTR || err == -EISCONN ||
 		    err == -EALREADY)
-			return err;
+			break;
 	}
+	atomic_store(&hs->started, true);
 	return err;
 }
 
@@ -160,11 +160,6 @@ bool handshake_leave(struct handshake *hs)
 	return true;
 }
 
-void handshake_resume(struct handshake *hs, bool is_connected)
-{
-	atomic_store(&hs->phase, is_connected ? HANDSHAKE_TALKING : HANDSHAKE_CONNECTING);
-}
-
 void handshake_fail(struct handshake *hs, int error, const char *reason)
 {
 	hs->error = error;
@@ -191,7 +186,7 @@ static void try_next_address(struct handshake *hs, int fd)
 {
 	int err;
 
-	if (!atomic_load(&hs->started) || hs->waits || hs->address_at + 1 >= hs->address_count) {
+	if (hs->waits || hs->address_at + 1 >= hs->address_count) {
 		atomic_store(&hs->phase, HANDSHAKE_UNREACHED);
 		return;
 	}
@@ -213,15 +208,19 @@ static bool was_connected(int fd)
 
 static void step_connecting(struct handshake *hs, int fd, int ready)
 {
+	bool started = atomic_load(&hs->started); /* before the look: connect(2) may come back after it */
+
 	/* It may have been reported before connect(2), or of the address before: what is true now? */
 	if ((ready & (POLLERR | POLLHUP)) != 0)
 		ready = sys_poll_now(fd, POLLOUT);
-	if ((ready & POLLERR) != 0 && was_connected(fd))
+	if ((ready & (POLLERR | POLLHUP)) == 0) {
+		if ((ready & POLLOUT) != 0)
+			connected(hs);
+	} else if ((ready & POLLERR) != 0 && was_connected(fd)) {
 		handshake_fail(hs, ECONNREFUSED, "the proxy broke the connection off");
-	else if ((ready & (POLLERR | POLLHUP)) != 0)
+	} else if (started) {
 		try_next_address(hs, fd);
-	else if ((ready & POLLOUT) != 0)
-		connected(hs);
+	}
 }
 
 /* Move one span.  0 when it has to be waited for, 1 to go on, or -errno. */

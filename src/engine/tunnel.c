@@ -193,9 +193,6 @@ static int go(struct conn *conn, struct attempt *a)
 	int err = connect_leg(conn, a);
 
 	a->interrupted = err == -EINTR || err == -EINPROGRESS;
-	if ((err == 0 || a->interrupted) && handshake_phase(a->hs) == HANDSHAKE_UNREACHED &&
-	    conn_state(conn) == CONN_FRESH && !drive_resume(conn, a->hs, err == 0))
-		return -EALREADY;
 	switch (err) {
 	case 0:
 		if (!a->nonblocking)

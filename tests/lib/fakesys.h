@@ -73,6 +73,7 @@ struct fakesys {
 	int pid;		/* 0: 1 */
 	int64_t hook_at;	/* call the hook when a wait reaches this time; 0: never */
 	void (*hook)(void);
+	void (*before_connect)(void);	/* another thread, while connect(2) is about to begin; called once */
 
 	int step;		/* calls so far that could fail with fail_with */
 	int calls;		/* all calls that a program would wait or spin in */

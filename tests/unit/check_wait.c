@@ -278,6 +278,33 @@ START_TEST(a_sleeper_hears_of_a_later_connect)
 }
 END_TEST
 
+/* The fresh socket's events are none of the connection that is about to be made. */
+static void look(void)
+{
+	uint64_t data;
+
+	ck_assert_int_eq(fdtab_state(5), CONN_PENDING);
+	ck_assert_int_eq(epoll_now(0, &data), 0);
+	ck_assert_int_eq(p_poll1(5, POLLOUT, 0), 0);
+	ck_assert_int_eq(fdtab_state(5), CONN_PENDING);
+}
+
+START_TEST(a_look_before_the_kernels_connect_sees_nothing)
+{
+	uint64_t data;
+
+	begin();
+	ck_assert_int_eq(p_ctl(SET, EPOLL_CTL_ADD, 5, EPOLLOUT | (_i == 1 ? EPOLLET : 0), 7), 0);
+	ck_assert_int_eq(epoll_now(0, &data), EPOLLOUT | EPOLLHUP);
+	fakesys.before_connect = look;
+	ck_assert_int_eq(p_connect(5), -EINPROGRESS);
+	ck_assert_int_eq(epoll_now(500, &data), EPOLLOUT);
+	ck_assert_int_eq(fakesys.now_ns, DONE_MS * MS);
+	ck_assert_int_eq(fdtab_state(5), CONN_CONNECTED);
+	program_end();
+}
+END_TEST
+
 /* The others of a set are reported when they are ready, pending ones stay silent. */
 START_TEST(a_mixed_set_reports_what_is_ready)
 {
@@ -413,6 +440,7 @@ int main(void)
 	tcase_add_test(t, one_event_at_a_time_is_enough);
 	tcase_add_loop_test(t, a_sleeper_hears_of_a_later_connect, 0, 2);
 	tcase_add_test(t, a_mixed_set_reports_what_is_ready);
+	tcase_add_loop_test(t, a_look_before_the_kernels_connect_sees_nothing, 0, 2);
 	tcase_add_test(t, a_large_set_finds_them_all);
 	tcase_add_test(t, select_tells_what_is_left_of_the_time);
 	tcase_add_test(t, select_shows_a_failure_and_bad_fds);

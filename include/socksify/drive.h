@@ -56,8 +56,9 @@ int64_t drive_deadline(struct conn *conn);
 int64_t drive_look(struct conn *conn, int fd);
 
 /*
- * drive_set_option, drive_get_option - SO_RCVLOWAT and TCP_CORK while the
- * handshake is under way: they are kept from it, and set when it is over.
+ * drive_set_option, drive_get_option - SO_RCVLOWAT, TCP_CORK and TCP_NODELAY
+ * while the handshake is under way and needs them otherwise: they are kept
+ * from it, and set when it is over.
  * Return false for all other options, and when it is over.
  */
 bool drive_set_option(struct conn *conn, int level, int name, int value);

@@ -38,6 +38,7 @@ struct handshake {
 	int error;			/* HANDSHAKE_REFUSED: errno for the program */
 	int rcvlowat;			/* SO_RCVLOWAT to restore, 0: none */
 	bool cork;			/* TCP_CORK to restore */
+	bool delay;			/* TCP_NODELAY is ours, and to be taken off */
 	int64_t deadline;		/* ns, sys_now_ns() */
 	const struct proxy *proxy;
 	int address_count;

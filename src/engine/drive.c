@@ -102,9 +102,28 @@ static void restore_cork(struct handshake *hs, int fd)
 	hs->cork = false;
 }
 
+/*
+ * What the program sends behind a request must not wait until the proxy has
+ * acknowledged that (RFC 896), a whole round trip.
+ */
+static void send_at_once(struct handshake *hs, int fd)
+{
+	int now = 0, on = 1;
+	socklen_t len = sizeof(now);
+
+	if (sys_getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &now, &len) == 0 && now == 0 &&
+	    sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0)
+		hs->delay = true;
+}
+
 static void restore_options(struct handshake *hs, int fd)
 {
+	int off = 0;
+
 	restore_cork(hs, fd);
+	if (hs->delay)
+		(void)!sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off));
+	hs->delay = false;
 	if (hs->rcvlowat != 0)
 		(void)!sys_setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &hs->rcvlowat,
 				      sizeof(hs->rcvlowat));
@@ -132,6 +151,7 @@ static void show_refused(const struct handshake *hs, int fd)
 static void show_early(struct conn *conn, struct handshake *hs, int fd)
 {
 	restore_cork(hs, fd);
+	send_at_once(hs, fd);
 	conn_set_proxy(conn, &hs->addresses[hs->address_at]);
 	if (conn_change_state(conn, CONN_PENDING, CONN_OWED))
 		epreg_hide(conn);
@@ -313,6 +333,9 @@ bool drive_set_option(struct conn *conn, int level, int name, int value)
 	else if (taken && level == IPPROTO_TCP && name == TCP_CORK &&
 		 conn_state(conn) == CONN_PENDING) /* later it is the program's again */
 		hs->cork = value != 0;
+	else if (taken && level == IPPROTO_TCP && name == TCP_NODELAY &&
+		 conn_state(conn) == CONN_OWED)
+		hs->delay = value == 0;
 	else
 		taken = false;
 	leave(hs);
@@ -329,6 +352,9 @@ bool drive_get_option(struct conn *conn, int level, int name, int *ret)
 	else if (known && level == IPPROTO_TCP && name == TCP_CORK &&
 		 conn_state(conn) == CONN_PENDING)
 		*ret = hs->cork;
+	else if (known && level == IPPROTO_TCP && name == TCP_NODELAY &&
+		 conn_state(conn) == CONN_OWED)
+		*ret = !hs->delay;
 	else
 		known = false;
 	leave(hs);

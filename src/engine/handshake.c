@@ -68,6 +68,7 @@ int handshake_begin(struct handshake *hs, const struct route *route, int family,
 	atomic_store(&hs->looked, 0);
 	hs->rcvlowat = 0;
 	hs->cork = false;
+	hs->delay = false;
 	atomic_store(&hs->waits, false);
 	hs->took_error = false;
 	atomic_store(&hs->started, false);

@@ -102,19 +102,29 @@ static inline bool is_set_aside(int level, int name)
 	       (level == IPPROTO_TCP && name == TCP_CORK);
 }
 
+static bool __attribute__((noinline)) is_kept(int fd, int level, int name, const void *value,
+					      socklen_t len)
+{
+	return value != NULL && len >= sizeof(int) &&
+	       gate_set_option(fd, level, name, *(const int *)value);
+}
+
 /* Returns true when the option is kept until the handshake is over. */
 static bool __attribute__((noinline)) set_noted(int fd, int level, int name, const void *value,
 						socklen_t len)
 {
 	if (fdtab_has(fd))
 		fdtab_change_marks(fd, FD_OPTIONS, 0);
-	return is_set_aside(level, name) && fdtab_is_gated(fd) && value != NULL &&
-	       len >= sizeof(int) && gate_set_option(fd, level, name, *(const int *)value);
+	return is_set_aside(level, name) && fdtab_is_gated(fd) &&
+	       is_kept(fd, level, name, value, len);
 }
 
 /* setsockopt(2): what a handshake has to set aside is noted, so that it need not ask. */
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
+	if (level == IPPROTO_TCP && name == TCP_NODELAY && fdtab_is_gated(fd) &&
+	    is_kept(fd, level, name, value, len))
+		return 0;
 	if (__builtin_expect(is_set_aside(level, name) ||
 			     (level == SOL_SOCKET && name == SO_SNDTIMEO), 0) &&
 	    set_noted(fd, level, name, value, len))

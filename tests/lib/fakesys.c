@@ -380,7 +380,9 @@ static int *number_of(struct fake_file *f, int level, int name)
 {
 	if (level == SOL_SOCKET && name == SO_RCVLOWAT)
 		return &f->lowat;
-	return level == IPPROTO_TCP && name == TCP_CORK ? &f->cork : NULL;
+	if (level != IPPROTO_TCP)
+		return NULL;
+	return name == TCP_CORK ? &f->cork : name == TCP_NODELAY ? &f->nodelay : NULL;
 }
 
 int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)

@@ -59,7 +59,7 @@ struct fake_file {
 	size_t reply_pos, sent_len;
 	uint8_t sent[512];
 	int64_t send_timeout_us, receive_timeout_us;
-	int lowat, cork;
+	int lowat, cork, nodelay;
 
 	struct fake_registration registrations[FAKE_REGISTRATIONS];
 };

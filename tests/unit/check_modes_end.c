@@ -121,6 +121,38 @@ START_TEST(options_are_given_back_when_they_matter)
 }
 END_TEST
 
+static int get_option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	if (!fdtab_is_gated(fd) || !gate_get_option(fd, level, name, &value))
+		ck_assert_int_eq(sys_getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+/* While answers are owed, Nagle's algorithm would hold the program's first octets back. */
+START_TEST(octets_behind_the_request_leave_at_once)
+{
+	bool before = (_i & 1) != 0, after = (_i & 2) != 0;
+
+	begin(HANDSHAKE_OPTIMISTIC);
+	fakesys.fds[5]->nodelay = before;
+	connect_optimistically();
+	ck_assert_int_eq(fakesys.fds[5]->nodelay, 1);
+	ck_assert_int_eq(get_option(5, IPPROTO_TCP, TCP_NODELAY), before);
+	set_option(5, IPPROTO_TCP, TCP_NODELAY, after);
+	ck_assert_int_eq(fakesys.fds[5]->nodelay, 1);
+	ck_assert_int_eq(get_option(5, IPPROTO_TCP, TCP_NODELAY), after);
+	if ((_i & 4) != 0)
+		gate_finish(5);
+	else
+		ck_assert_int_eq(p_disconnect(5), 0);
+	ck_assert_int_eq(fakesys.fds[5]->nodelay, after);
+	program_end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("modes_end");
@@ -135,6 +167,7 @@ int main(void)
 	tcase_add_test(t, af_unspec_makes_it_fresh);
 	tcase_add_test(t, finish_waits_for_the_answers);
 	tcase_add_loop_test(t, options_are_given_back_when_they_matter, 0, 2);
+	tcase_add_loop_test(t, octets_behind_the_request_leave_at_once, 0, 8);
 	suite_add_tcase(suite, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

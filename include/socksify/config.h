@@ -10,7 +10,12 @@
 
 enum rule_action { RULE_DIRECT, RULE_BLOCK, RULE_VIA };
 enum rule_proto { PROTO_ANY, PROTO_TCP, PROTO_UDP };
-enum dns_mode { DNS_REMOTE, DNS_LOCAL };
+enum dns_mode {
+	DNS_REMOTE,	/* pool addresses: the proxy resolves */
+	DNS_LOCAL,	/* as without us */
+	DNS_TCP,	/* a resolver, asked over TCP through the proxy */
+	DNS_TOR,	/* the proxy, by the RESOLVE requests of Tor */
+};
 enum udp_mode { UDP_PROXY, UDP_BLOCK, UDP_DIRECT };
 
 /* How the messages of a handshake travel; what servers make of it: socksify.conf(5). */
@@ -56,6 +61,7 @@ struct config {
 	struct rule *rules;
 	int rule_count;
 	enum dns_mode dns;
+	struct target dns_server;	/* DNS_TCP: an address and a port */
 	enum udp_mode udp;
 	unsigned timeout_ms;		/* whole connect with handshake; default 30000 */
 	int verbose;			/* 0 .. 2 */

@@ -14,6 +14,21 @@ enum resolve_how {
 	RESOLVE_DOWN,		/* there is no usable configuration */
 };
 
+/* Whose business a name is. */
+enum resolve_owner {
+	RESOLVE_OF_NOBODY,	/* no name of a host: its labels or its length are wrong */
+	RESOLVE_OF_ONION,	/* the proxy's, in every mode (RFC 7686) */
+	RESOLVE_OF_SYSTEM,	/* dns local: whoever the program asks */
+	RESOLVE_OF_HOSTS,	/* in /etc/hosts */
+	RESOLVE_OF_MACHINE,	/* localhost, the machine's own name */
+	RESOLVE_OF_DIRECT,	/* of a direct rule: whoever the program asks */
+	RESOLVE_OF_PROXY,
+	RESOLVE_OF_UNKNOWN,	/* there is no usable configuration */
+};
+
+/* resolve_owner - whose business is @name?  NUL-terminated; a final dot is ignored. */
+enum resolve_owner resolve_owner(const char *name);
+
 /*
  * resolve_name - who answers for @name?
  * @name:   no numeric address; NUL-terminated

@@ -158,6 +158,10 @@ static const char *dns_word(enum dns_mode mode)
 		return "remote";
 	case DNS_LOCAL:
 		return "local";
+	case DNS_TCP:
+		return "tcp";
+	case DNS_TOR:
+		return "tor";
 	}
 	return "";
 }

@@ -39,6 +39,12 @@ static bool is_localhost(const char *name, size_t len)
 	       ends_with(name, len, ".localhost");
 }
 
+/* RFC 7686: no resolver is to be asked. */
+static bool is_onion(const char *name, size_t len)
+{
+	return (len == 5 && strncasecmp(name, "onion", 5) == 0) || ends_with(name, len, ".onion");
+}
+
 static bool is_own_name(const char *name, size_t len)
 {
 	struct utsname u;
@@ -82,33 +88,59 @@ static enum resolve_how from_pool(const char *name, size_t len, int family,
 	return RESOLVE_ADDRESS;
 }
 
-enum resolve_how resolve_name(const char *name, int family, struct target *ret)
+static enum resolve_owner owner_of(struct wanted *w)
 {
 	const struct config *config = route_config();
+
+	if (w->len > 1 && w->name[w->len - 1] == '.')
+		w->len--;
+	if (!is_valid(w->name, w->len))
+		return RESOLVE_OF_NOBODY;
+	if (is_onion(w->name, w->len))
+		return config != NULL ? RESOLVE_OF_ONION : RESOLVE_OF_UNKNOWN;
+	if (config != NULL && config->dns == DNS_LOCAL)
+		return RESOLVE_OF_SYSTEM;
+	hosts_each(note_families, w);
+	if (w->has_v4 || w->has_v6)
+		return RESOLVE_OF_HOSTS;
+	if (is_localhost(w->name, w->len) || is_own_name(w->name, w->len))
+		return RESOLVE_OF_MACHINE;
+	if (config == NULL)
+		return RESOLVE_OF_UNKNOWN;
+	return config_name_is_direct(config, w->name) ? RESOLVE_OF_DIRECT : RESOLVE_OF_PROXY;
+}
+
+enum resolve_owner resolve_owner(const char *name)
+{
 	struct wanted w = { .name = name, .len = strlen(name) };
 
-	if (w.len > 1 && name[w.len - 1] == '.')
-		w.len--;
-	if (!is_valid(name, w.len))
-		return RESOLVE_NOTHING;
-	if (ends_with(name, w.len, ".onion"))
-		return config != NULL ? from_pool(name, w.len, family, ret) : RESOLVE_DOWN;
-	if (config != NULL && config->dns == DNS_LOCAL)
-		return RESOLVE_LIBC;
-	hosts_each(note_families, &w);
-	if (w.has_v4 || w.has_v6) {
-		/* libc would go on to DNS for a family that the file lacks. */
-		bool has = family == AF_INET6 ? w.has_v6 : family == AF_INET ? w.has_v4 : true;
+	return owner_of(&w);
+}
 
-		return has ? RESOLVE_LIBC : RESOLVE_NO_ADDRESS;
-	}
-	if (is_localhost(name, w.len) || is_own_name(name, w.len))
-		return loopback(family, ret);
-	if (config == NULL)
-		return RESOLVE_DOWN;
-	if (config_name_is_direct(config, name))
+enum resolve_how resolve_name(const char *name, int family, struct target *ret)
+{
+	struct wanted w = { .name = name, .len = strlen(name) };
+
+	switch (owner_of(&w)) {
+	case RESOLVE_OF_SYSTEM:
+	case RESOLVE_OF_DIRECT:
 		return RESOLVE_LIBC;
-	return from_pool(name, w.len, family, ret);
+	case RESOLVE_OF_HOSTS:
+		/* libc would go on to DNS for a family that the file lacks. */
+		if ((family == AF_INET6 && !w.has_v6) || (family == AF_INET && !w.has_v4))
+			return RESOLVE_NO_ADDRESS;
+		return RESOLVE_LIBC;
+	case RESOLVE_OF_MACHINE:
+		return loopback(family, ret);
+	case RESOLVE_OF_ONION:
+	case RESOLVE_OF_PROXY:
+		return from_pool(name, w.len, family, ret);
+	case RESOLVE_OF_UNKNOWN:
+		return RESOLVE_DOWN;
+	case RESOLVE_OF_NOBODY:
+		break;
+	}
+	return RESOLVE_NOTHING;
 }
 
 struct sought {

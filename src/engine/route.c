@@ -98,12 +98,12 @@ static enum speech speech_of(int fd)
 }
 
 /*
- * Queries to a resolver on this machine leave it all the same, so in remote
+ * Queries to a resolver on this machine leave it all the same, so but in local
  * mode loopback is no excuse for port 53: only a rule is.
  */
 static bool is_hidden_query(const struct target *t, const struct decision *d)
 {
-	return config->dns == DNS_REMOTE && t->port == 53 &&
+	return config->dns != DNS_LOCAL && t->port == 53 &&
 	       d->action == RULE_DIRECT && d->rule == NULL && target_is_loopback(t);
 }
 
@@ -152,7 +152,7 @@ int route_for_socket(int fd, const struct sockaddr *addr, socklen_t len,
 		return 0; /* the kernel says EFAULT or EINVAL */
 	memcpy(&family, addr, sizeof(family));
 	if (family == AF_UNIX)
-		return config != NULL && config->dns == DNS_REMOTE &&
+		return config != NULL && config->dns != DNS_LOCAL &&
 		       is_resolver_socket(addr, len) ? -ENOENT : 0;
 	if (family != AF_INET && family != AF_INET6)
 		return 0;

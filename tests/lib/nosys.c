@@ -1,23 +1,37 @@
 /* SPDX-License-Identifier: ISC */
-/* nosys.c - what all fake kernels answer alike: there are no files, and little else beside sockets. */
+/* nosys.c - what all fake kernels answer alike: there is no file but one, and little else beside sockets. */
 #include <errno.h>
+#include <string.h>
 
+#include "nosys.h"
 #include "socksify/sys.h"
+
+#define HOSTS_FD 1000
+
+const char *nosys_hosts;
+static size_t hosts_at;
 
 int sys_open(const char *path, int flags, mode_t mode)
 {
-	(void)path;
 	(void)flags;
 	(void)mode;
-	return -ENOENT;
+	if (nosys_hosts == NULL || strcmp(path, "/etc/hosts") != 0)
+		return -ENOENT;
+	hosts_at = 0;
+	return HOSTS_FD;
 }
 
+/* A few octets a time, so that words are cut. */
 ssize_t sys_read(int fd, void *bytes, size_t size)
 {
-	(void)fd;
-	(void)bytes;
-	(void)size;
-	return -EBADF;
+	size_t n;
+
+	if (fd != HOSTS_FD)
+		return -EBADF;
+	n = strnlen(nosys_hosts + hosts_at, size < 5 ? size : 5);
+	memcpy(bytes, nosys_hosts + hosts_at, n);
+	hosts_at += n;
+	return (ssize_t)n;
 }
 
 ssize_t sys_write(int fd, const void *bytes, size_t len)

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "elf.h"
 #include "socksify/config.h"
+#include "socksify/enter.h"
 
 #define EXIT_OURS 125	/* socksify itself failed */
 #define EXIT_REFUSED 126 /* the command cannot be run, or must not be */

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* elf.h - can a preloaded library enter this program? */
-#ifndef SOCKSIFY_CMD_ELF_H
-#define SOCKSIFY_CMD_ELF_H
-
-#include <limits.h>
+/* enter.h - can a preloaded library enter this program? */
+#ifndef SOCKSIFY_ENTER_H
+#define SOCKSIFY_ENTER_H
 
 #include "socksify/target.h"
 
@@ -19,12 +17,18 @@ enum inspection_verdict {
 	INSPECTION_UNREADABLE,
 	INSPECTION_MISSING,	/* an interpreter */
 	INSPECTION_TOO_DEEP,	/* "#!" leads to "#!" leads to ... */
-	INSPECTION_MALFORMED
+	INSPECTION_MALFORMED,	/* an ELF file that cannot be understood */
+	INSPECTION_UNKNOWN	/* no format that the kernel itself knows: ENOEXEC */
 };
+
+/* BINPRM_BUF_SIZE: the kernel reads no more of a "#!" line. */
+#define INSPECTION_LINE_SIZE 256
 
 struct inspection {
 	enum inspection_verdict verdict;
-	char path[PATH_MAX];	/* the file it is about: the program or an interpreter */
+	const char *path;	/* the file it is about: the program as passed, or @interpreter */
+	char interpreter[INSPECTION_LINE_SIZE];
+	bool needs_to_be_first;	/* its AddressSanitizer accepts no library before it */
 };
 
 /*
@@ -33,8 +37,17 @@ struct inspection {
  * @ret:  always written; "#!" lines are followed, so @ret->path may be an interpreter
  * Returns 0 when the library will be loaded (verdict ENTERABLE or
  * SHELL_TEXT), or -EACCES when it will not, or when that cannot be told.
+ * Without allocator, lock or stdio's streams; errno changes, and the calls
+ * are cancellation points.
  */
 MUST_CHECK int inspect_program(const char *path, struct inspection *ret);
+
+/* The same for the file of execveat(2): @path from @dir, or "" for @dir itself. */
+MUST_CHECK int inspect_program_at(int dir, const char *path, struct inspection *ret);
+
+/* inspection_fd_path - "/proc/self/fd/N" for an @fd of 0 or more; returns @ret. */
+#define INSPECTION_FD_PATH_SIZE (sizeof("/proc/self/fd/") + 3 * sizeof(int))
+char *inspection_fd_path(int fd, char ret[INSPECTION_FD_PATH_SIZE]);
 
 /*
  * inspect_library - is this a shared object that this machine's loader takes?

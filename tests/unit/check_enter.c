@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* check_elf.c - which programs are refused, and for which reason. */
+/* check_enter.c - which programs are refused, and for which reason. */
 #include <check.h>
 #include <elf.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "../../src/cmd/elf.h"
+#include "socksify/enter.h"
 
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
@@ -28,7 +28,7 @@ struct image {
 	ElfW(Dyn) dynamic[2];
 };
 
-static char dir[] = "/tmp/check_elf.XXXXXX";
+static char dir[] = "/tmp/check_enter.XXXXXX";
 
 static void make_dir(void)
 {
@@ -251,20 +251,20 @@ START_TEST(odd_first_lines)
 	char wide[400] = "#!/";
 
 	ck_assert_int_eq(verdict_on(write_file("e", "#!", 2, 0755)),
-			 INSPECTION_MALFORMED);
+			 INSPECTION_UNKNOWN);
 	ck_assert_int_eq(verdict_on(write_file("b", "#! \t\n:\n", 7, 0755)),
-			 INSPECTION_MALFORMED);
+			 INSPECTION_UNKNOWN);
 	ck_assert_int_eq(verdict_on(write_file("n", "#!/bin/sh", 9, 0755)),
 			 INSPECTION_ENTERABLE);
 	memset(wide + 3, 'a', sizeof(wide) - 3);
 	ck_assert_int_eq(verdict_on(write_file("w", wide, sizeof(wide), 0755)),
-			 INSPECTION_MALFORMED);
+			 INSPECTION_UNKNOWN);
 	ck_assert_int_eq(verdict_on(write_file("t", "echo hello\n", 11, 0755)),
 			 INSPECTION_SHELL_TEXT);
 	ck_assert_int_eq(verdict_on(write_file("z", "", 0, 0755)),
 			 INSPECTION_SHELL_TEXT);
 	ck_assert_int_eq(verdict_on(write_file("x", "MZ\0\1", 4, 0755)),
-			 INSPECTION_MALFORMED);
+			 INSPECTION_UNKNOWN);
 }
 END_TEST
 

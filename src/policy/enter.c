@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-/* elf.c - can a preloaded library enter this program? */
-#include "elf.h"
+/* enter.c - can a preloaded library enter this program? */
+#include "socksify/enter.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -15,9 +15,10 @@
 #include <unistd.h>
 
 #define DEPTH_MAX 4	/* of "#!" interpreters; the kernel's own limit is near */
-#define LINE_MAX_SIZE 256 /* BINPRM_BUF_SIZE: the kernel reads no more of a "#!" line */
 #define HEADERS_MAX 512	/* program headers; real programs have a dozen */
 #define DYNAMIC_MAX 4096 /* entries of the dynamic section; real ones have fifty */
+#define DYNAMIC_ROOM 32	/* of them looked at in one go */
+#define LOADER_SIZE 256	/* a path that is longer is no loader that we know */
 
 /* Our own header says what this build is; the linker defines the symbol. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
@@ -44,32 +45,36 @@ static int read_at(int fd, void *buf, size_t size, uint64_t offset)
 	return 0;
 }
 
+/* Does the kernel look at setuid bits and capabilities of this file at all? */
+static bool are_honoured(int fd)
+{
+	struct statvfs fs;
+
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 &&
+	       !(fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_NOSUID) != 0);
+}
+
 /* Would the kernel set AT_SECURE?  Then the loader drops LD_PRELOAD. */
 static enum inspection_verdict inspect_privileges(int fd, const struct stat *st)
 {
-	bool honoured = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1;
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
-	struct statvfs fs;
 
-	if (honoured && fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_NOSUID) != 0)
-		honoured = false;
-	if (honoured && (st->st_mode & S_ISUID) != 0)
+	if ((st->st_mode & S_ISUID) != 0 && st->st_uid != uid && are_honoured(fd))
 		uid = st->st_uid;
-	if (honoured && (st->st_mode & S_ISGID) != 0 &&
-	    (st->st_mode & S_IXGRP) != 0)
+	if ((st->st_mode & S_ISGID) != 0 && (st->st_mode & S_IXGRP) != 0 &&
+	    st->st_gid != gid && are_honoured(fd))
 		gid = st->st_gid;
 	if (uid != getuid() || gid != getgid())
 		return INSPECTION_SETID;
 
 	/* Real root has them anyway: capabilities(7), secure execution. */
-	if (honoured && getuid() != 0) {
-		if (fgetxattr(fd, "security.capability", NULL, 0) >= 0)
-			return INSPECTION_CAPABILITIES;
-		if (errno != ENODATA && errno != ENOTSUP)
-			return INSPECTION_UNREADABLE;
-	}
-	return INSPECTION_ENTERABLE;
+	if (getuid() == 0)
+		return INSPECTION_ENTERABLE;
+	if (fgetxattr(fd, "security.capability", NULL, 0) >= 0)
+		return are_honoured(fd) ? INSPECTION_CAPABILITIES : INSPECTION_ENTERABLE;
+	return errno == ENODATA || errno == ENOTSUP ? INSPECTION_ENTERABLE :
+						      INSPECTION_UNREADABLE;
 }
 
 static const char *file_name(const char *path)
@@ -96,30 +101,86 @@ static bool is_glibc_loader(const char *path)
 /* PT_INTERP: the loader.  @ph has been read from @fd. */
 static enum inspection_verdict inspect_loader(int fd, const ElfW(Phdr) *ph)
 {
-	char loader[PATH_MAX];
+	char loader[LOADER_SIZE];
 
-	if (ph->p_filesz < 2 || ph->p_filesz > sizeof(loader) ||
-	    read_at(fd, loader, (size_t)ph->p_filesz, ph->p_offset) < 0 ||
+	if (ph->p_filesz < 2 || ph->p_filesz > PATH_MAX)
+		return INSPECTION_MALFORMED;
+	if (ph->p_filesz > sizeof(loader))
+		return INSPECTION_LOADER;
+	if (read_at(fd, loader, (size_t)ph->p_filesz, ph->p_offset) < 0 ||
 	    loader[ph->p_filesz - 1] != '\0')
 		return INSPECTION_MALFORMED;
 	return is_glibc_loader(loader) ? INSPECTION_ENTERABLE :
 					 INSPECTION_LOADER;
 }
 
-/* Has the dynamic section a DT_SONAME, as libraries have and static PIE has not? */
-static bool has_soname(int fd, const ElfW(Phdr) *ph)
-{
-	ElfW(Dyn) entry;
+/* What matters of a dynamic section. */
+struct dynamic {
+	bool has_soname;	/* as libraries have and static PIE has not */
+	bool needs_any;
+	uint64_t strings;	/* DT_STRTAB: an address */
+	uint64_t first_needed;	/* DT_NEEDED: within the strings */
+};
 
-	for (size_t i = 0; i < DYNAMIC_MAX &&
-			   (i + 1) * sizeof(entry) <= ph->p_filesz; i++) {
-		if (read_at(fd, &entry, sizeof(entry),
-			    ph->p_offset + i * sizeof(entry)) < 0 ||
-		    entry.d_tag == DT_NULL)
-			return false;
-		if (entry.d_tag == DT_SONAME)
-			return true;
+static struct dynamic read_dynamic(int fd, const ElfW(Phdr) *ph)
+{
+	struct dynamic d = { .has_soname = false };
+	ElfW(Dyn) entries[DYNAMIC_ROOM];
+
+	for (size_t i = 0, n; i < DYNAMIC_MAX; i += n) {
+		n = ph->p_filesz / sizeof(entries[0]) - i;
+		if (n > DYNAMIC_ROOM)
+			n = DYNAMIC_ROOM;
+		if (n == 0 || read_at(fd, entries, n * sizeof(entries[0]),
+				      ph->p_offset + i * sizeof(entries[0])) < 0)
+			return d;
+		for (size_t k = 0; k < n; k++) {
+			switch (entries[k].d_tag) {
+			case DT_NULL:
+				return d;
+			case DT_SONAME:
+				d.has_soname = true;
+				break;
+			case DT_STRTAB:
+				d.strings = entries[k].d_un.d_ptr;
+				break;
+			case DT_NEEDED:
+				if (!d.needs_any)
+					d.first_needed = entries[k].d_un.d_val;
+				d.needs_any = true;
+				break;
+			default:
+				break;
+			}
+		}
 	}
+	return d;
+}
+
+/*
+ * AddressSanitizer's runtime ends a program in which another library comes
+ * before it.  The compiler makes it the first that is needed.
+ */
+static bool needs_to_be_first(int fd, const ElfW(Ehdr) *eh, const struct dynamic *d)
+{
+	static const char *const runtimes[] = { "libasan.so", "libclang_rt.asan" };
+	char name[24] = "";
+	ElfW(Phdr) ph;
+
+	for (size_t i = 0; d->needs_any && i < eh->e_phnum; i++) {
+		if (read_at(fd, &ph, sizeof(ph), eh->e_phoff + i * sizeof(ph)) < 0)
+			return false;
+		if (ph.p_type != PT_LOAD || d->strings < ph.p_vaddr ||
+		    d->strings - ph.p_vaddr >= ph.p_filesz)
+			continue;
+		if (read_at(fd, name, sizeof(name) - 1,
+			    d->strings - ph.p_vaddr + ph.p_offset + d->first_needed) < 0)
+			return false;
+		break;
+	}
+	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++)
+		if (strncmp(name, runtimes[i], strlen(runtimes[i])) == 0)
+			return true;
 	return false;
 }
 
@@ -143,10 +204,11 @@ static enum inspection_verdict read_header(int fd, ElfW(Ehdr) *ret)
 	return INSPECTION_ENTERABLE;
 }
 
-static enum inspection_verdict inspect_elf(int fd, const char *path)
+static enum inspection_verdict inspect_elf(int fd, struct inspection *seen)
 {
 	enum inspection_verdict verdict;
-	bool soname = false;
+	bool has_loader = false;
+	struct dynamic dynamic = { .has_soname = false };
 	ElfW(Ehdr) eh;
 	ElfW(Phdr) ph;
 
@@ -159,21 +221,28 @@ static enum inspection_verdict inspect_elf(int fd, const char *path)
 		if (read_at(fd, &ph, sizeof(ph),
 			    eh.e_phoff + i * sizeof(ph)) < 0)
 			return INSPECTION_MALFORMED;
-		if (ph.p_type == PT_INTERP)
-			return inspect_loader(fd, &ph);
+		if (ph.p_type == PT_INTERP && !has_loader) {
+			verdict = inspect_loader(fd, &ph);
+			if (verdict != INSPECTION_ENTERABLE)
+				return verdict;
+			has_loader = true;
+		}
 		if (ph.p_type == PT_DYNAMIC)
-			soname = has_soname(fd, &ph);
+			dynamic = read_dynamic(fd, &ph);
 	}
-	if (eh.e_type != ET_DYN || !soname)
+	seen->needs_to_be_first = has_loader && needs_to_be_first(fd, &eh, &dynamic);
+	if (has_loader)
+		return INSPECTION_ENTERABLE;
+	if (eh.e_type != ET_DYN || !dynamic.has_soname)
 		return INSPECTION_STATIC;
 
 	/* The loader, run by hand, preloads as it does when the kernel runs it. */
-	return is_glibc_loader(path) ? INSPECTION_ENTERABLE :
-				       INSPECTION_LIBRARY;
+	return is_glibc_loader(seen->path) ? INSPECTION_ENTERABLE :
+					     INSPECTION_LIBRARY;
 }
 
 /* "#!" line of @len bytes: the interpreter into @ret, as the kernel reads it. */
-static int parse_interpreter(const char *line, size_t len, char ret[PATH_MAX])
+static int parse_interpreter(const char *line, size_t len, char ret[INSPECTION_LINE_SIZE])
 {
 	size_t start = 2;
 	size_t end;
@@ -184,29 +253,29 @@ static int parse_interpreter(const char *line, size_t len, char ret[PATH_MAX])
 	while (end < len && line[end] != ' ' && line[end] != '\t' &&
 	       line[end] != '\n' && line[end] != '\0')
 		end++;
-	if (end == start || end == LINE_MAX_SIZE)
+	if (end == start || end == INSPECTION_LINE_SIZE)
 		return -EINVAL;
 	memcpy(ret, line + start, end - start);
 	ret[end - start] = '\0';
 	return 0;
 }
 
-static ssize_t read_head(int fd, char head[LINE_MAX_SIZE])
+static ssize_t read_head(int fd, char head[INSPECTION_LINE_SIZE])
 {
 	ssize_t n;
 
 	do {
-		n = pread(fd, head, LINE_MAX_SIZE, 0);
+		n = pread(fd, head, INSPECTION_LINE_SIZE, 0);
 	} while (n < 0 && errno == EINTR);
 	return n;
 }
 
 /* Verdict on an open file; for "#!" @interpreter is set, else it is "". */
-static enum inspection_verdict inspect_file(int fd, const char *path,
-					    char interpreter[PATH_MAX])
+static enum inspection_verdict inspect_file(int fd, struct inspection *seen,
+					    char interpreter[INSPECTION_LINE_SIZE])
 {
 	enum inspection_verdict verdict;
-	char head[LINE_MAX_SIZE];
+	char head[INSPECTION_LINE_SIZE];
 	struct stat st;
 	ssize_t n;
 
@@ -218,35 +287,36 @@ static enum inspection_verdict inspect_file(int fd, const char *path,
 		return INSPECTION_UNREADABLE;
 	if (n >= 2 && memcmp(head, "#!", 2) == 0)
 		return parse_interpreter(head, (size_t)n, interpreter) < 0 ?
-			       INSPECTION_MALFORMED : INSPECTION_ENTERABLE;
+			       INSPECTION_UNKNOWN : INSPECTION_ENTERABLE;
 	if (n < SELFMAG || memcmp(head, ELFMAG, SELFMAG) != 0)
 		return memchr(head, '\0', (size_t)n) != NULL ?
-			       INSPECTION_MALFORMED : INSPECTION_SHELL_TEXT;
+			       INSPECTION_UNKNOWN : INSPECTION_SHELL_TEXT;
 	verdict = inspect_privileges(fd, &st);
-	return verdict != INSPECTION_ENTERABLE ? verdict :
-						 inspect_elf(fd, path);
+	return verdict != INSPECTION_ENTERABLE ? verdict : inspect_elf(fd, seen);
 }
 
-int inspect_program(const char *path, struct inspection *ret)
+/* O_NONBLOCK: a FIFO must not stop us. */
+static int open_to_look(int dir, const char *path)
 {
-	char next[PATH_MAX];
+	return openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
 
-	ret->verdict = INSPECTION_UNREADABLE;
-	ret->path[0] = '\0';
-	if (strlen(path) >= sizeof(ret->path))
-		return -EACCES;
-	strcpy(ret->path, path);
+/* Follows the interpreters of the open file @fd, which is closed; @ret->path is set. */
+static int inspect_from(int fd, struct inspection *ret)
+{
+	char next[INSPECTION_LINE_SIZE];
+
+	ret->needs_to_be_first = false;
 	for (int depth = 0; depth <= DEPTH_MAX; depth++) {
-		/* O_NONBLOCK: a FIFO must not stop us. */
-		int fd = open(ret->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
+		if (depth > 0)
+			fd = open_to_look(AT_FDCWD, ret->path);
 		if (fd < 0) {
 			ret->verdict = errno == ENOENT && depth > 0 ?
 					       INSPECTION_MISSING :
 					       INSPECTION_UNREADABLE;
 			return -EACCES;
 		}
-		ret->verdict = inspect_file(fd, ret->path, next);
+		ret->verdict = inspect_file(fd, ret, next);
 		close(fd);
 		if (ret->verdict == INSPECTION_SHELL_TEXT)
 			/* execve(2) refuses it as an interpreter */
@@ -255,10 +325,44 @@ int inspect_program(const char *path, struct inspection *ret)
 			return -EACCES;
 		if (next[0] == '\0')
 			return 0;
-		strcpy(ret->path, next);
+		strcpy(ret->interpreter, next);
+		ret->path = ret->interpreter;
 	}
 	ret->verdict = INSPECTION_TOO_DEEP;
 	return -EACCES;
+}
+
+int inspect_program(const char *path, struct inspection *ret)
+{
+	ret->path = path;
+	return inspect_from(open_to_look(AT_FDCWD, path), ret);
+}
+
+char *inspection_fd_path(int fd, char ret[INSPECTION_FD_PATH_SIZE])
+{
+	char digits[3 * sizeof(fd)];
+	size_t n = 0, at = strlen("/proc/self/fd/");
+
+	memcpy(ret, "/proc/self/fd/", at);
+	do {
+		digits[n++] = (char)('0' + fd % 10);
+		fd /= 10;
+	} while (fd > 0);
+	while (n > 0)
+		ret[at++] = digits[--n];
+	ret[at] = '\0';
+	return ret;
+}
+
+int inspect_program_at(int dir, const char *path, struct inspection *ret)
+{
+	char link[INSPECTION_FD_PATH_SIZE];
+
+	ret->path = path;
+	if (path[0] != '\0')
+		return inspect_from(open_to_look(dir, path), ret);
+	/* An fd of O_PATH cannot be read, so it is opened anew. */
+	return inspect_from(open_to_look(AT_FDCWD, inspection_fd_path(dir, link)), ret);
 }
 
 int inspect_library(const char *path, struct inspection *ret)
@@ -268,10 +372,8 @@ int inspect_library(const char *path, struct inspection *ret)
 	int fd;
 
 	ret->verdict = INSPECTION_UNREADABLE;
-	ret->path[0] = '\0';
-	if (strlen(path) >= sizeof(ret->path))
-		return -EACCES;
-	strcpy(ret->path, path);
+	ret->path = path;
+	ret->needs_to_be_first = false;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return -EACCES;
@@ -325,6 +427,7 @@ const char *inspection_text(enum inspection_verdict verdict)
 		return "ends a chain of too many #! interpreters: "
 		       "name the last interpreter in the script";
 	case INSPECTION_MALFORMED:
+	case INSPECTION_UNKNOWN:
 		return "is neither a program nor a script that can be understood: "
 		       "check the file";
 	}

@@ -9,6 +9,7 @@
 
 struct handshake;
 struct epreg;
+struct relay;
 
 enum conn_state {
 	CONN_FRESH,	/* not connected by us: the kernel alone answers */
@@ -16,6 +17,7 @@ enum conn_state {
 	CONN_FAILED,	/* refused by the proxy, shown as a connect that the kernel refused */
 	CONN_OWED,	/* optimistic: shown as connected, but the proxy's answers are still to be read */
 	CONN_CONNECTED,
+	CONN_RELAYED,	/* datagrams, some of which go through a proxy: relay.h */
 };
 
 /* Is there a handshake that goes on? */
@@ -24,7 +26,7 @@ static inline bool conn_is_under_way(enum conn_state state)
 	return state == CONN_PENDING || state == CONN_OWED;
 }
 
-/* Must calls that send or receive come to the engine first? */
+/* Must calls that send or receive come to the engine's gate first? */
 static inline bool conn_is_gated(enum conn_state state)
 {
 	return conn_is_under_way(state) || state == CONN_FAILED;
@@ -45,6 +47,7 @@ struct conn {
 	_Atomic int64_t leader_until;	/* and until when it sleeps at most, in ns */
 	struct handshake *_Atomic handshake;	/* while it is under way; with a reference */
 	struct epreg *_Atomic epregs;	/* changed under the engine's lock */
+	struct relay *_Atomic relay;	/* CONN_RELAYED */
 	socklen_t peer_len;
 	union sockaddr_any peer;	/* as the program passed it to connect(2) */
 	_Atomic uint32_t proxy[sizeof(union sockaddr_any) / sizeof(uint32_t)];	/* conn_proxy() */
@@ -54,9 +57,9 @@ struct conn {
 
 /*
  * How many connections of this process have a handshake under way; and how many
- * have one or failed, so that calls on them must come to the engine first.
+ * are gated or relayed, so that calls on them must come to the engine first.
  */
-extern _Atomic int conn_pending, conn_gated;
+extern _Atomic int conn_pending, conn_special;
 
 /* A new connection in CONN_FRESH with one reference, or NULL without memory. */
 struct conn *conn_new(void);

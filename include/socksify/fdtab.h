@@ -17,6 +17,8 @@ enum {
 	FD_NONBLOCK = 1 << 1,	/* FD_TCP: O_NONBLOCK, as far as was seen */
 	FD_OPTIONS = 1 << 2,	/* FD_TCP: an option that a handshake minds was set, or may be */
 	FD_EPOLL = 1 << 3,	/* an epoll set */
+	FD_UDP = 1 << 4,	/* a UDP socket of AF_INET or AF_INET6 */
+	FD_OWN = 1 << 5,	/* the library's own, see own.h */
 };
 
 /*
@@ -38,8 +40,16 @@ static inline bool fdtab_has(int fd)
 bool fdtab_is_gated_slow(int fd);
 static inline bool fdtab_is_gated(int fd)
 {
-	return __builtin_expect(atomic_load_explicit(&conn_gated, memory_order_relaxed), 0) != 0 &&
+	return __builtin_expect(atomic_load_explicit(&conn_special, memory_order_relaxed), 0) != 0 &&
 	       fdtab_is_gated_slow(fd);
+}
+
+/* Do datagrams of @fd go through a relay?  One load while there are none, and no handshake. */
+bool fdtab_is_relayed_slow(int fd);
+static inline bool fdtab_is_relayed(int fd)
+{
+	return __builtin_expect(atomic_load_explicit(&conn_special, memory_order_relaxed), 0) != 0 &&
+	       fdtab_is_relayed_slow(fd);
 }
 
 /* The marks of @fd, 0 without any. */
@@ -56,6 +66,9 @@ void fdtab_mark(int fd, unsigned marks);
 
 /* Add marks to, and take marks from, an @fd that has FD_TCP. */
 void fdtab_change_marks(int fd, unsigned add, unsigned take);
+
+/* @fd, of which nothing was known, is a UDP socket: the kernel said so. */
+void fdtab_note_udp(int fd);
 
 /* @fd is a TCP socket that was disconnected: what else is known of it, the kernel knows. */
 void fdtab_reopen(int fd);

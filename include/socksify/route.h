@@ -9,6 +9,7 @@ enum route_verdict { ROUTE_DIRECT, ROUTE_BLOCK, ROUTE_PROXY };
 
 struct route {
 	enum route_verdict verdict;
+	bool is_datagram;		/* from a UDP socket */
 	const struct proxy *proxy;	/* ROUTE_PROXY */
 	const char *why;		/* static phrase */
 	struct target target;		/* a pool address is already its name */
@@ -25,18 +26,28 @@ void route_setup(const struct config *c, const char *error);
 const struct config *route_config(void);
 
 /*
- * route_for_socket - decide for @fd and an address given to connect(2) or sendto(2).
+ * route_for_socket - decide for @fd and an address given to connect(2).
  * Anything but an Internet address on an Internet socket, and a NULL or too
  * short @addr, is ROUTE_DIRECT: the kernel answers bad fds and addresses better than we could.
  * Returns 0, or a negative errno with which the call must fail:
  *   -ENETDOWN      no usable configuration
  *   -EHOSTUNREACH  an address of the name pool that stands for no name
- *   -ENETUNREACH   datagrams to a proxied target, which are not built yet
+ *   -ENETUNREACH   datagrams to many, which no proxy relays and no rule makes direct
  *   -EPERM         raw and other sockets to a proxied target
  *   -ENOENT        a local resolver's socket (nscd, systemd-resolved, avahi)
  * Async-signal-safe.
  */
 MUST_CHECK int route_for_socket(int fd, const struct sockaddr *addr,
 				socklen_t len, struct route *ret);
+
+/*
+ * route_for_send - the same for an address given to sendto(2), which unlike
+ * connect(2) takes AF_UNSPEC for AF_INET (udp_sendmsg() in the kernel).
+ */
+MUST_CHECK int route_for_send(int fd, const struct sockaddr *addr, socklen_t len,
+			      struct route *ret);
+
+/* May datagrams of @from reach the program as they are: would its answer go direct? */
+MUST_CHECK bool route_is_direct(const struct target *from);
 
 #endif

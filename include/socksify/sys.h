@@ -5,7 +5,7 @@
  *
  * Each function takes what its system call takes and returns its result, or
  * -errno; errno itself is left alone.  All are async-signal-safe, except
- * sys_resolve(), and none but sys_poll() and sys_epoll_wait() is a cancellation point.
+ * sys_resolve(), and none but those that say so is a cancellation point.
  */
 #ifndef SOCKSIFY_SYS_H
 #define SOCKSIFY_SYS_H
@@ -20,9 +20,17 @@
 
 #include "socksify/target.h"
 
+MUST_CHECK int sys_socket(int domain, int type, int protocol);
+MUST_CHECK int sys_bind(int fd, const void *addr, socklen_t len);
 MUST_CHECK int sys_connect(int fd, const void *addr, socklen_t len);
 MUST_CHECK ssize_t sys_send(int fd, const void *bytes, size_t len, int flags);
 MUST_CHECK ssize_t sys_recv(int fd, void *bytes, size_t size, int flags);
+/* Cancellation points, since they may wait for what the program waits for. */
+MUST_CHECK ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags);
+MUST_CHECK int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags);
+MUST_CHECK ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags);
+MUST_CHECK int sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags,
+			    struct timespec *timeout);
 MUST_CHECK int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 MUST_CHECK int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 

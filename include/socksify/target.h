@@ -40,6 +40,9 @@ union sockaddr_any {
 MUST_CHECK int target_from_sockaddr(const struct sockaddr *addr, socklen_t len,
 				    struct target *ret);
 
+/* Make a v4-mapped IPv6 address the IPv4 address that it carries; leave others alone. */
+void target_unmap(struct target *t);
+
 /*
  * target_to_sockaddr - an address for a socket of @family.
  * @t:      TARGET_IPV4 or TARGET_IPV6

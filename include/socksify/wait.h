@@ -21,7 +21,7 @@ static inline bool wait_has_pending(void)
 /* Is any connection of the process pending or failed?  One relaxed load. */
 static inline bool wait_has_gated(void)
 {
-	return atomic_load_explicit(&conn_gated, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&conn_special, memory_order_relaxed) != 0;
 }
 
 /*

@@ -20,6 +20,16 @@ static void set_ipv6(struct target *t, const uint8_t ip[16])
 		memcpy(t->ip, ip, 16);
 }
 
+void target_unmap(struct target *t)
+{
+	uint8_t ip[16];
+
+	if (t->kind != TARGET_IPV6)
+		return;
+	memcpy(ip, t->ip, sizeof(ip));
+	set_ipv6(t, ip);
+}
+
 int target_from_sockaddr(const struct sockaddr *addr, socklen_t len,
 			 struct target *ret)
 {

@@ -7,6 +7,7 @@
 #include "socksify/epreg.h"
 #include "socksify/handshake.h"
 #include "socksify/pool.h"
+#include "socksify/relay.h"
 
 /* first the conn: both have one address */
 struct counted {
@@ -17,7 +18,7 @@ struct counted {
 
 POOL(conns, struct counted, 64u, CONN_MAX, false);
 
-_Atomic int conn_pending, conn_gated;
+_Atomic int conn_pending, conn_special;
 
 static struct counted *counted(const struct conn *conn)
 {
@@ -56,6 +57,7 @@ struct conn *conn_new(void)
 	atomic_store(&c->leader, NULL);
 	atomic_store(&c->handshake, NULL);
 	atomic_store(&c->epregs, NULL);
+	atomic_store(&c->relay, NULL);
 	c->peer_len = 0;
 	atomic_store(&counted(c)->refs, 1);
 	return c;
@@ -81,16 +83,22 @@ void conn_unref(struct conn *conn)
 	atomic_fetch_add(&counted(conn)->generation, 1);
 	conn_set_state(conn, CONN_FRESH);
 	epreg_forget(conn);
+	relay_end(atomic_exchange(&conn->relay, NULL));
 	hs = atomic_exchange(&conn->handshake, NULL);
 	if (hs != NULL)
 		handshake_unref(hs);
 	pool_give(&conns, conn);
 }
 
+static bool is_special(enum conn_state state)
+{
+	return conn_is_gated(state) || state == CONN_RELAYED;
+}
+
 static void count_change(enum conn_state from, enum conn_state to)
 {
 	atomic_fetch_add(&conn_pending, conn_is_under_way(to) - conn_is_under_way(from));
-	atomic_fetch_add(&conn_gated, conn_is_gated(to) - conn_is_gated(from));
+	atomic_fetch_add(&conn_special, is_special(to) - is_special(from));
 }
 
 void conn_set_state(struct conn *conn, enum conn_state state)

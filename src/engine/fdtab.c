@@ -104,7 +104,8 @@ static bool may_change(uint64_t slot)
 	bool delicate = (marks_of(slot) & FD_EPOLL) != 0 && epreg_any();
 
 	if (conn != NULL)
-		delicate = delicate || epreg_has(conn) || conn_is_gated(conn_state(conn));
+		delicate = delicate || epreg_has(conn) || conn_is_gated(conn_state(conn)) ||
+			   conn_state(conn) == CONN_RELAYED;
 	return !delicate || fdtab_is_ours();
 }
 
@@ -133,6 +134,15 @@ void fdtab_change_marks(int fd, unsigned add, unsigned take)
 			return;
 		want = (old & ~((uint64_t)take << MARKS_SHIFT)) | (uint64_t)add << MARKS_SHIFT;
 	} while (want != old && !atomic_compare_exchange_weak(&fdtab_slots[fd], &old, want));
+}
+
+void fdtab_note_udp(int fd)
+{
+	uint64_t none = 0;
+
+	if (in_range(fd) &&
+	    atomic_compare_exchange_strong(&fdtab_slots[fd], &none, (uint64_t)FD_UDP << MARKS_SHIFT))
+		note_highest(fd);
 }
 
 void fdtab_reopen(int fd)
@@ -202,6 +212,11 @@ bool __attribute__((cold)) fdtab_is_gated_slow(int fd)
 	return conn_is_gated(fdtab_state(fd));
 }
 
+bool __attribute__((cold)) fdtab_is_relayed_slow(int fd)
+{
+	return fdtab_state(fd) == CONN_RELAYED;
+}
+
 void fdtab_close(int fd)
 {
 	uint64_t slot;
@@ -243,6 +258,8 @@ void fdtab_dup(int from, int to)
 	if ((fdtab_marks(from) & FD_TCP) != 0) {
 		/* From here on either number can change what both are. */
 		fdtab_change_marks(from, FD_OPTIONS, FD_NONBLOCK);
+		conn = fdtab_get_or_new(from);
+	} else if ((fdtab_marks(from) & FD_UDP) != 0) {
 		conn = fdtab_get_or_new(from);
 	} else {
 		conn = fdtab_get(from);

@@ -233,6 +233,7 @@ int gate_error(int fd, int *ret)
 	case CONN_FRESH:
 	case CONN_OWED:
 	case CONN_CONNECTED:
+	case CONN_RELAYED:
 		break;
 	}
 	conn_unref(conn);

@@ -72,7 +72,7 @@ static int socket_int(int fd, int name)
 }
 
 /* What a socket speaks, as far as the rules care; 0 for no Internet socket. */
-enum speech { SPEAKS_NOTHING, SPEAKS_TCP, SPEAKS_DATAGRAMS, SPEAKS_OTHER };
+enum speech { SPEAKS_NOTHING, SPEAKS_TCP, SPEAKS_UDP, SPEAKS_OTHER };
 
 /*
  * A raw socket may have IPPROTO_TCP too, so the type comes first; a stream of
@@ -82,8 +82,12 @@ static enum speech speech_of(int fd)
 {
 	int type, protocol, domain;
 
-	if ((fdtab_marks(fd) & FD_TCP) != 0)
+	unsigned marks = fdtab_marks(fd);
+
+	if ((marks & FD_TCP) != 0)
 		return SPEAKS_TCP;
+	if ((marks & FD_UDP) != 0)
+		return SPEAKS_UDP;
 	type = socket_int(fd, SO_TYPE);
 	if (type < 0)
 		return SPEAKS_NOTHING;
@@ -91,10 +95,14 @@ static enum speech speech_of(int fd)
 	if (type == SOCK_STREAM && (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP))
 		return SPEAKS_TCP;
 	domain = socket_int(fd, SO_DOMAIN);
+	if (type == SOCK_DGRAM && protocol == IPPROTO_UDP && (domain == AF_INET || domain == AF_INET6)) {
+		fdtab_note_udp(fd);
+		return SPEAKS_UDP;
+	}
 	/* Some families of sockets take Internet addresses, too (SMC, RDS). */
 	if (domain != AF_INET && domain != AF_INET6)
 		return domain == AF_UNIX || domain < 0 ? SPEAKS_NOTHING : SPEAKS_OTHER;
-	return type == SOCK_DGRAM ? SPEAKS_DATAGRAMS : SPEAKS_OTHER;
+	return SPEAKS_OTHER;
 }
 
 /*
@@ -105,6 +113,16 @@ static bool is_hidden_query(const struct target *t, const struct decision *d)
 {
 	return config->dns != DNS_LOCAL && t->port == 53 &&
 	       d->action == RULE_DIRECT && d->rule == NULL && target_is_loopback(t);
+}
+
+/* Multicast (RFC 5771, RFC 4291 section 2.7) and broadcast. */
+static bool is_many(const struct target *t)
+{
+	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
+
+	return (t->kind == TARGET_IPV4 &&
+		((t->ip[0] & 0xf0) == 0xe0 || memcmp(t->ip, broadcast, sizeof(broadcast)) == 0)) ||
+	       (t->kind == TARGET_IPV6 && t->ip[0] == 0xff);
 }
 
 static int decide(enum speech speech, struct route *route)
@@ -131,10 +149,10 @@ static int decide(enum speech speech, struct route *route)
 	case RULE_VIA:
 		break;
 	}
-	if (speech == SPEAKS_DATAGRAMS)
-		return refuse(t, -ENETUNREACH, "datagrams are not proxied yet");
-	if (speech != SPEAKS_TCP)
-		return refuse(t, -EPERM, "only TCP can be proxied");
+	if (speech == SPEAKS_OTHER)
+		return refuse(t, -EPERM, "only TCP and UDP can be proxied");
+	if (speech == SPEAKS_UDP && is_many(t))
+		return refuse(t, -ENETUNREACH, "no proxy relays to many at once: make it direct");
 	route->verdict = ROUTE_PROXY;
 	return 0;
 }
@@ -159,6 +177,7 @@ int route_for_socket(int fd, const struct sockaddr *addr, socklen_t len,
 	speech = speech_of(fd);
 	if (speech == SPEAKS_NOTHING)
 		return 0;
+	route.is_datagram = speech == SPEAKS_UDP;
 	if (target_from_sockaddr(addr, len, &route.target) < 0)
 		return 0;
 	if (config == NULL) {
@@ -176,4 +195,20 @@ int route_for_socket(int fd, const struct sockaddr *addr, socklen_t len,
 		return err;
 	*ret = route;
 	return 0;
+}
+
+int route_for_send(int fd, const struct sockaddr *addr, socklen_t len, struct route *ret)
+{
+	union sockaddr_any inet;
+
+	if (addr == NULL || len < sizeof(inet.in) || addr->sa_family != AF_UNSPEC)
+		return route_for_socket(fd, addr, len, ret);
+	memcpy(&inet, addr, sizeof(inet.in));
+	inet.in.sin_family = AF_INET;
+	return route_for_socket(fd, &inet.sa, sizeof(inet.in), ret);
+}
+
+bool route_is_direct(const struct target *from)
+{
+	return config != NULL && config_decide(config, from, PROTO_UDP).action == RULE_DIRECT;
 }

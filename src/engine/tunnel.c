@@ -166,6 +166,7 @@ static int result_of(struct conn *conn, const struct attempt *a)
 		return take_failure(conn, a->fd);
 	case CONN_FRESH:
 	case CONN_PENDING:
+	case CONN_RELAYED:
 		break;
 	}
 	return why_unreached(a->fd);
@@ -361,6 +362,7 @@ static int again(struct conn *conn, int fd)
 		break;
 	case CONN_FRESH:
 	case CONN_PENDING:
+	case CONN_RELAYED:
 		break;
 	}
 	return TUNNEL_FRESH;

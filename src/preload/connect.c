@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "datagram.h"
 #include "preload.h"
 #include "real.h"
 #include "socksify/gate.h"
@@ -17,8 +18,14 @@ static int connect_directly(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	int result = REAL(connect)(fd, addr, len);
 
-	if (fdtab_has(fd) && (result == 0 || errno == EINPROGRESS))
+	if (!fdtab_has(fd))
+		return result;
+	if (fdtab_is_relayed(fd)) {
+		if (result == 0)
+			relay_note_connect(fd, addr->sa_family != AF_UNSPEC);
+	} else if ((fdtab_marks(fd) & FD_UDP) == 0 && (result == 0 || errno == EINPROGRESS)) {
 		fdtab_forget(fd);
+	}
 	return result;
 }
 
@@ -29,7 +36,7 @@ EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
 	int err;
 
 	preload_ready_network();
-	err = tunnel_again(fd, addr, len);
+	err = fdtab_is_relayed(fd) ? TUNNEL_FRESH : tunnel_again(fd, addr, len);
 	if (err != TUNNEL_FRESH)
 		return libc_result(err);
 	err = route_for_socket(fd, addr, len, &route);
@@ -39,7 +46,8 @@ EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
 	case ROUTE_DIRECT:
 		return connect_directly(fd, addr, len);
 	case ROUTE_PROXY:
-		return libc_result(tunnel_connect(fd, &route, addr, len));
+		return libc_result(route.is_datagram ? relay_connect(fd, &route, addr, len)
+						     : tunnel_connect(fd, &route, addr, len));
 	case ROUTE_BLOCK:
 		break;
 	}
@@ -72,7 +80,8 @@ EXPORT int getpeername(int fd, struct sockaddr *restrict addr, socklen_t *restri
 	room = len != NULL ? *len : 0;
 	if (REAL(getpeername)(fd, addr, len) < 0)
 		return -1;
-	if (gate_peer(fd, addr, room < *len ? room : *len, &peer, &peer_len)) {
+	if ((fdtab_is_relayed(fd) && relay_peer(fd, &peer, &peer_len)) ||
+	    gate_peer(fd, addr, room < *len ? room : *len, &peer, &peer_len)) {
 		/* as the kernel does: at most the room there is, and the full length */
 		memcpy(addr, &peer, room < peer_len ? room : peer_len);
 		*len = peer_len;
@@ -119,7 +128,8 @@ static int get_peer(int fd, void *value, socklen_t *len)
 	} else {
 		if (REAL(getsockopt)(fd, SOL_SOCKET, SO_PEERNAME, value, len) < 0)
 			return -1;
-		if (!gate_peer(fd, value, *len, &peer, &peer_len))
+		if (!(fdtab_is_relayed(fd) && relay_peer(fd, &peer, &peer_len)) &&
+		    !gate_peer(fd, value, *len, &peer, &peer_len))
 			return 0;
 	}
 	if (*len < peer_len)
@@ -146,6 +156,8 @@ EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen
 {
 	if (fdtab_is_gated(fd))
 		return get_gated(fd, level, name, value, len);
+	if (datagram_is_offload(level, name) && (fdtab_marks(fd) & FD_UDP) != 0)
+		return libc_result(-ENOPROTOOPT);
 	if (name == SO_PEERNAME && level == SOL_SOCKET && fdtab_has(fd))
 		return get_peer(fd, value, len);
 	return REAL(getsockopt)(fd, level, name, value, len);

@@ -5,10 +5,13 @@
 
 #include "real.h"
 #include "socksify/gate.h"
+#include "socksify/own.h"
 
 /* close(2) */
 EXPORT int close(int fd)
 {
+	if (own_is(fd))
+		return libc_result(-EBADF); /* as far as the program knows */
 	if (__builtin_expect(fdtab_state(fd) == CONN_OWED, 0))
 		gate_close(fd);
 	fdtab_close(fd);
@@ -23,18 +26,33 @@ EXPORT int __close(int fd)
 /* close_range(2) */
 EXPORT int close_range(unsigned low, unsigned high, int flags)
 {
-	int result = REAL(close_range)(low, high, flags);
+	unsigned from = low, to;
+	int result = 0;
 
-	if (result == 0 && ((unsigned)flags & CLOSE_RANGE_CLOEXEC) == 0)
-		fdtab_close_range(low, high);
+	if (low > high)
+		return REAL(close_range)(low, high, flags);
+	while (result == 0 && own_gap(&from, high, &to)) {
+		result = REAL(close_range)(from, to, flags);
+		if (result == 0 && ((unsigned)flags & CLOSE_RANGE_CLOEXEC) == 0)
+			fdtab_close_range(from, to);
+		if (to == high)
+			break;
+		from = to + 1;
+	}
 	return result;
 }
 
 /* closefrom(3) */
 EXPORT void closefrom(int low)
 {
-	fdtab_close_range(low < 0 ? 0 : (unsigned)low, ~0u);
-	REAL(closefrom)(low);
+	unsigned from = low < 0 ? 0 : (unsigned)low, to;
+
+	while (own_gap(&from, ~0u, &to) && to != ~0u) {
+		(void)close_range(from, to, 0);
+		from = to + 1;
+	}
+	fdtab_close_range(from, ~0u);
+	REAL(closefrom)((int)from);
 }
 
 /* fclose(3) closes inside libc, past close(). */
@@ -85,6 +103,9 @@ EXPORT int dup2(int from, int to)
 	int result;
 
 	finish_for_stdio(from, to);
+	result = own_is(from) ? -EBADF : own_leave(to);
+	if (result < 0)
+		return libc_result(result);
 	result = REAL(dup2)(from, to);
 	if (result >= 0)
 		fdtab_dup(from, to);
@@ -102,6 +123,9 @@ EXPORT int dup3(int from, int to, int flags)
 	int result;
 
 	finish_for_stdio(from, to);
+	result = own_is(from) ? -EBADF : own_leave(to);
+	if (result < 0)
+		return libc_result(result);
 	result = REAL(dup3)(from, to, flags);
 	if (result >= 0)
 		fdtab_dup(from, to);

@@ -24,10 +24,15 @@ void real_resolve_all(void)
 		(void)real_symbol((enum real_id)id);
 }
 
-int libc_result(int result)
+ssize_t libc_size_result(ssize_t result)
 {
 	if (result >= 0)
 		return result;
-	errno = -result;
+	errno = (int)-result;
 	return -1;
+}
+
+int libc_result(int result)
+{
+	return (int)libc_size_result(result);
 }

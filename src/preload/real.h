@@ -87,5 +87,6 @@ void real_resolve_all(void);
 
 /* libc_result - what a libc function returns for @result: -1 and errno for -errno. */
 int libc_result(int result);
+ssize_t libc_size_result(ssize_t result);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "datagram.h"
 #include "preload.h"
 #include "real.h"
 #include "socksify/gate.h"
@@ -10,30 +11,23 @@
 #include "socksify/wait.h"
 
 /* What to do with a send that names an address. */
-enum send_how { SEND_AS_IS, SEND_CONNECTED };
+enum send_how { SEND_AS_IS, SEND_CONNECTED, SEND_RELAYED };
 
 /*
  * Returns SEND_AS_IS; SEND_CONNECTED when MSG_FASTOPEN made the connection,
- * so that what is left is a plain send; or a negative errno.
+ * so that what is left is a plain send; SEND_RELAYED for a datagram that goes
+ * where @route says; or a negative errno.
  */
-static int prepare(int fd, const struct sockaddr *addr, socklen_t len, int flags)
+static int prepare(int fd, const struct sockaddr *addr, socklen_t len, int flags,
+		   struct route *route)
 {
-	union sockaddr_any inet;
-	struct route route;
 	int err;
 
 	preload_ready_network();
-	/* Unlike connect(2), sending takes AF_UNSPEC for AF_INET (udp_sendmsg() in the kernel). */
-	if (len >= sizeof(inet.in) && addr->sa_family == AF_UNSPEC) {
-		memcpy(&inet, addr, sizeof(inet.in));
-		inet.in.sin_family = AF_INET;
-		err = route_for_socket(fd, &inet.sa, sizeof(inet.in), &route);
-	} else {
-		err = route_for_socket(fd, addr, len, &route);
-	}
+	err = route_for_send(fd, addr, len, route);
 	if (err < 0)
 		return err;
-	switch (route.verdict) {
+	switch (route->verdict) {
 	case ROUTE_DIRECT:
 		return SEND_AS_IS;
 	case ROUTE_BLOCK:
@@ -41,22 +35,25 @@ static int prepare(int fd, const struct sockaddr *addr, socklen_t len, int flags
 	case ROUTE_PROXY:
 		break;
 	}
+	if (route->is_datagram)
+		return SEND_RELAYED;
 	/* On a stream an address without MSG_FASTOPEN goes nowhere: the kernel's business. */
 	if ((flags & MSG_FASTOPEN) == 0)
 		return SEND_AS_IS;
-	err = tunnel_connect(fd, &route, addr, len);
+	err = tunnel_connect(fd, route, addr, len);
 	return err < 0 ? err : SEND_CONNECTED;
 }
 
 /* MSG_FASTOPEN on a socket that has a connection already is connect(2) again. */
-static int prepare_address(int fd, const struct sockaddr *addr, socklen_t len, int flags)
+static int prepare_address(int fd, const struct sockaddr *addr, socklen_t len, int flags,
+			   struct route *route)
 {
 	int err = TUNNEL_FRESH;
 
 	if ((flags & MSG_FASTOPEN) != 0)
 		err = tunnel_again(fd, addr, len);
 	if (err == TUNNEL_FRESH)
-		err = prepare(fd, addr, len, flags);
+		err = prepare(fd, addr, len, flags, route);
 	else if (err == 0)
 		err = SEND_CONNECTED;
 	/* Other than a stream's own address, which the kernel ignores, nothing may overtake a handshake. */
@@ -65,10 +62,11 @@ static int prepare_address(int fd, const struct sockaddr *addr, socklen_t len, i
 	return err;
 }
 
-static int prepare_send(int fd, const struct sockaddr *addr, socklen_t len, int flags)
+static int prepare_send(int fd, const struct sockaddr *addr, socklen_t len, int flags,
+			struct route *route)
 {
 	if (addr != NULL)
-		return prepare_address(fd, addr, len, flags);
+		return prepare_address(fd, addr, len, flags, route);
 	return fdtab_is_gated(fd) ? gate_send(fd, flags) : SEND_AS_IS;
 }
 
@@ -76,10 +74,16 @@ static int prepare_send(int fd, const struct sockaddr *addr, socklen_t len, int 
 EXPORT ssize_t sendto(int fd, const void *bytes, size_t n, int flags,
 		      const struct sockaddr *addr, socklen_t len)
 {
-	int how = prepare_send(fd, addr, len, flags);
+	struct route route;
+	int how;
 
+	if (fdtab_is_relayed(fd) && addr == NULL)
+		return datagram_send(fd, NULL, bytes, n, flags, NULL, 0);
+	how = prepare_send(fd, addr, len, flags, &route);
 	if (how < 0)
 		return libc_result(how);
+	if (how == SEND_RELAYED)
+		return datagram_send(fd, &route, bytes, n, flags, addr, len);
 	if (how == SEND_CONNECTED)
 		return REAL(sendto)(fd, bytes, n, flags & ~MSG_FASTOPEN, NULL, 0);
 	return REAL(sendto)(fd, bytes, n, flags, addr, len);
@@ -108,14 +112,19 @@ static void finish_passed(const struct msghdr *msg)
 static ssize_t __attribute__((noinline)) send_noted(int fd, const struct msghdr *msg, int flags)
 {
 	struct msghdr plain;
+	struct route route;
 	int how = SEND_AS_IS;
 
 	if (msg != NULL) {
+		if (fdtab_is_relayed(fd) && msg->msg_name == NULL)
+			return libc_size_result(relay_send(fd, NULL, msg, flags));
 		finish_passed(msg);
-		how = prepare_send(fd, msg->msg_name, msg->msg_namelen, flags);
+		how = prepare_send(fd, msg->msg_name, msg->msg_namelen, flags, &route);
 	}
 	if (how < 0)
 		return libc_result(how);
+	if (how == SEND_RELAYED)
+		return libc_size_result(relay_send(fd, &route, msg, flags));
 	if (how == SEND_AS_IS)
 		return REAL(sendmsg)(fd, msg, flags);
 	plain = *msg;
@@ -133,18 +142,43 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	return send_noted(fd, msg, flags);
 }
 
+/* The first message that names an address; NULL: none does. */
+static const struct msghdr *first_named(const struct mmsghdr *msgs, unsigned count)
+{
+	for (unsigned i = 0; msgs != NULL && i < count; i++)
+		if (msgs[i].msg_hdr.msg_name != NULL)
+			return &msgs[i].msg_hdr;
+	return NULL;
+}
+
+static bool is_udp(int fd, const struct msghdr *named)
+{
+	struct route route;
+
+	if (fdtab_is_relayed(fd))
+		return true;
+	if (named == NULL)
+		return false;
+	preload_ready_network();
+	/* What becomes of it is asked again, for each; this only tells what the socket is. */
+	return route_for_send(fd, named->msg_name, named->msg_namelen, &route) == 0 &&
+	       route.is_datagram;
+}
+
 /*
- * sendmmsg(2).  With addresses the messages go one by one, since each may have
- * another verdict; as in the kernel an error counts only for the first one.
+ * sendmmsg(2).  On a stream messages with addresses go one by one; as in the
+ * kernel an error counts only for the first one.
  */
 EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 {
-	bool has_name = false;
+	const struct msghdr *named = first_named(msgs, count);
 	unsigned sent;
 
-	for (unsigned i = 0; msgs != NULL && i < count; i++)
-		has_name = has_name || msgs[i].msg_hdr.msg_name != NULL;
-	if (!has_name && !wait_has_pending())
+	if (named == NULL && !wait_has_gated())
+		return REAL(sendmmsg)(fd, msgs, count, flags);
+	if (is_udp(fd, named))
+		return libc_result(relay_send_many(fd, msgs, count, flags));
+	if (named == NULL && !wait_has_pending())
 		return REAL(sendmmsg)(fd, msgs, count, flags);
 	for (sent = 0; sent < count; sent++) {
 		ssize_t n = sendmsg(fd, &msgs[sent].msg_hdr, flags);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* socket.c - the calls that make sockets and epoll sets, or set what a handshake minds. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 
+#include "datagram.h"
 #include "real.h"
 #include "socksify/gate.h"
 
@@ -19,6 +21,12 @@ static bool is_tcp(int domain, int type, int protocol)
 	       (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
 }
 
+static bool is_udp(int domain, int type, int protocol)
+{
+	return (domain == AF_INET || domain == AF_INET6) && (type & ~TYPE_FLAGS) == SOCK_DGRAM &&
+	       (protocol == 0 || protocol == IPPROTO_UDP);
+}
+
 /* socket(2) */
 EXPORT int socket(int domain, int type, int protocol)
 {
@@ -28,6 +36,8 @@ EXPORT int socket(int domain, int type, int protocol)
 		return fd;
 	if (is_tcp(domain, type, protocol))
 		fdtab_mark(fd, FD_TCP | ((type & SOCK_NONBLOCK) != 0 ? FD_NONBLOCK : 0));
+	else if (is_udp(domain, type, protocol))
+		fdtab_mark(fd, FD_UDP);
 	else
 		fdtab_forget(fd);
 	return fd;
@@ -125,6 +135,8 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
 	if (level == IPPROTO_TCP && name == TCP_NODELAY && fdtab_is_gated(fd) &&
 	    is_kept(fd, level, name, value, len))
 		return 0;
+	if (__builtin_expect(datagram_is_offload(level, name), 0) && (fdtab_marks(fd) & FD_UDP) != 0)
+		return libc_result(-ENOPROTOOPT);
 	if (__builtin_expect(is_set_aside(level, name) ||
 			     (level == SOL_SOCKET && name == SO_SNDTIMEO), 0) &&
 	    set_noted(fd, level, name, value, len))
@@ -147,6 +159,8 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 		*(int *)argument = 0;
 		return 0;
 	}
+	if (request == FIONREAD && fdtab_is_relayed(fd) && argument != 0)
+		return datagram_readable(fd, (int *)argument);
 	result = REAL(ioctl)(fd, request, argument);
 	if (request == FIONBIO && result == 0 && fdtab_has(fd)) {
 		if (*(const int *)argument != 0)

@@ -27,6 +27,16 @@ static long raw(long number, long a, long b, long c, long d, long e, long f)
 	return result;
 }
 
+int sys_socket(int domain, int type, int protocol)
+{
+	return (int)raw(SYS_socket, domain, type, protocol, 0, 0, 0);
+}
+
+int sys_bind(int fd, const void *addr, socklen_t len)
+{
+	return (int)raw(SYS_bind, fd, ARG(addr), (long)len, 0, 0, 0);
+}
+
 int sys_connect(int fd, const void *addr, socklen_t len)
 {
 	return (int)raw(SYS_connect, fd, ARG(addr), (long)len, 0, 0, 0);
@@ -98,7 +108,7 @@ int sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 #define NS_PER_MS 1000000
 
 /* The result of a libc function, whose errno is taken back. */
-static int taken(int result, int saved)
+static long taken(long result, int saved)
 {
 	if (result >= 0)
 		return result;
@@ -107,12 +117,41 @@ static int taken(int result, int saved)
 	return result;
 }
 
+ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	int saved = errno;
+
+	return taken(REAL(sendmsg)(fd, msg, flags), saved);
+}
+
+int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+	int saved = errno;
+
+	return (int)taken(REAL(sendmmsg)(fd, msgs, count, flags), saved);
+}
+
+ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	int saved = errno;
+
+	return taken(REAL(recvmsg)(fd, msg, flags), saved);
+}
+
+int sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags,
+		 struct timespec *timeout)
+{
+	int saved = errno;
+
+	return (int)taken(REAL(recvmmsg)(fd, msgs, count, flags, timeout), saved);
+}
+
 int sys_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask)
 {
 	struct timespec ts = { timeout_ns / NS_PER_S, timeout_ns % NS_PER_S };
 	int saved = errno;
 
-	return taken(REAL(ppoll)(fds, count, timeout_ns < 0 ? NULL : &ts, mask), saved);
+	return (int)taken(REAL(ppoll)(fds, count, timeout_ns < 0 ? NULL : &ts, mask), saved);
 }
 
 int sys_poll_now(int fd, short events)
@@ -146,7 +185,7 @@ int sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeou
 	int64_t ms = timeout_ns < 0 ? -1 : (timeout_ns + NS_PER_MS - 1) / NS_PER_MS;
 	int saved = errno;
 
-	return taken(REAL(epoll_pwait)(epfd, events, max, ms > INT_MAX ? INT_MAX : (int)ms, mask),
+	return (int)taken(REAL(epoll_pwait)(epfd, events, max, ms > INT_MAX ? INT_MAX : (int)ms, mask),
 		     saved);
 }
 

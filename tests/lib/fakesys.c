@@ -21,6 +21,7 @@ struct fakesys fakesys;
 void fake_reset(void)
 {
 	memset(&fakesys, 0, sizeof(fakesys));
+	fake_udp_reset();
 	fakesys.servers[0] = (struct fake_server){ .host = 1, .reply = FAKE_GRANTED,
 						   .reply_len = sizeof(FAKE_GRANTED) - 1 };
 }
@@ -166,6 +167,8 @@ unsigned fake_events(struct fake_file *f)
 {
 	unsigned events = 0;
 
+	if (f->kind == FAKE_UDP)
+		return f->udp->in_at < f->udp->in_count ? POLLIN | POLLOUT : POLLOUT;
 	if (f->kind != FAKE_SOCKET)
 		return 0;
 	fake_look(f);
@@ -266,6 +269,8 @@ int sys_connect(int fd, const void *addr, socklen_t len)
 	int err;
 
 	(void)len;
+	if (fake_udp(fd) != NULL)
+		return fake_udp_connect(fake_udp(fd), sa);
 	if (f == NULL)
 		return -EBADF;
 	if (sa->sa_family == AF_UNSPEC)
@@ -392,6 +397,8 @@ int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	int number = 0, err;
 	int64_t *us;
 
+	if (f == NULL && fake_udp(fd) != NULL)
+		f = fakesys.fds[fd];
 	if (f == NULL)
 		return -EBADF;
 	if (fake_fault(&err, possible))
@@ -416,9 +423,11 @@ int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	else if (level == SOL_SOCKET && name == SO_ERROR)
 		number = take_error(f);
 	else if (level == SOL_SOCKET && name == SO_TYPE)
-		number = SOCK_STREAM;
+		number = f->kind == FAKE_UDP ? SOCK_DGRAM : SOCK_STREAM;
 	else if (level == SOL_SOCKET && name == SO_PROTOCOL)
-		number = IPPROTO_TCP;
+		number = f->kind == FAKE_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+	else if (level == SOL_SOCKET && name == SO_DOMAIN)
+		number = AF_INET;
 	memcpy(value, &number, sizeof(number));
 	*len = sizeof(number);
 	return 0;
@@ -478,16 +487,6 @@ int sys_get_flags(int fd)
 {
 	return fd >= 0 && fd < FAKE_FDS && fakesys.fds[fd] != NULL ? fakesys.fds[fd]->flags
 								  : -EBADF;
-}
-
-int sys_getsockname(int fd, void *addr, socklen_t *len)
-{
-	struct fake_file *f = fake_file(fd, FAKE_SOCKET);
-
-	if (f == NULL)
-		return -EBADF;
-	memset(addr, 0, *len);
-	return 0;
 }
 
 int sys_readable(int fd)

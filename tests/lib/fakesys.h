@@ -27,10 +27,30 @@ struct fake_server {
 	bool then_reset;
 };
 
-enum fake_kind { FAKE_NONE, FAKE_SOCKET, FAKE_SET };
+enum fake_kind { FAKE_NONE, FAKE_SOCKET, FAKE_SET, FAKE_UDP };
 enum fake_state { FAKE_CLOSED, FAKE_CONNECTING, FAKE_CONNECTED };
 
 struct fake_file;
+
+#define FAKE_UDPS 4
+#define FAKE_PORT 5000	/* of a UDP socket that was bound */
+
+struct fake_datagram {
+	struct sockaddr_in peer;
+	size_t len;
+	uint8_t octets[2048];	/* as many of them as there is room for */
+};
+
+/* A UDP socket's own: what arrived, and what was sent. */
+struct fake_udp {
+	bool used;
+	uint16_t port;
+	struct sockaddr_in peer;	/* port 0: not connected */
+	int in_at, in_count, out_count;
+	struct fake_datagram in[80], out[80];
+};
+
+extern struct fake_udp fake_udps[FAKE_UDPS];
 
 struct fake_registration {
 	struct fake_file *file;	/* NULL: unused */
@@ -60,6 +80,7 @@ struct fake_file {
 	uint8_t sent[512];
 	int64_t send_timeout_us, receive_timeout_us;
 	int lowat, cork, nodelay;
+	struct fake_udp *udp;	/* FAKE_UDP */
 
 	struct fake_registration registrations[FAKE_REGISTRATIONS];
 };
@@ -93,6 +114,11 @@ void fake_reset(void);
 void fake_socket(int fd, int flags);
 void fake_set(int fd);
 
+/* A UDP socket of IPv4; what it has; a datagram arrives there. */
+void fake_udp_socket(int fd, int flags);
+struct fake_udp *fake_udp(int fd);
+void fake_arrives(int fd, uint32_t host, uint16_t port, const void *octets, size_t len);
+
 void fake_close(int fd);
 void fake_dup(int from, int to);
 
@@ -110,5 +136,7 @@ unsigned fake_events(struct fake_file *f);	/* what poll(2) shows */
 int64_t fake_next(struct fake_file *f);	/* when something happens to it; INT64_MAX: never */
 void fake_forget(struct fake_file *f);	/* by all sets */
 void fake_count_call(void);
+void fake_udp_reset(void);
+int fake_udp_connect(struct fake_udp *u, const struct sockaddr *sa);
 
 #endif

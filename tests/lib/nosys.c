@@ -48,12 +48,6 @@ int sys_fstat(int fd, struct stat *ret)
 	return -EBADF;
 }
 
-int sys_close(int fd)
-{
-	(void)fd;
-	return 0;
-}
-
 /* A number that was closed is never free here: then its registrations are translated. */
 int sys_dup(int fd, int lowest)
 {

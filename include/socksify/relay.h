@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: ISC */
+/* relay.h - datagrams through a proxy: UDP ASSOCIATE (RFC 1928 section 7) for the program's own socket. */
+#ifndef SOCKSIFY_RELAY_H
+#define SOCKSIFY_RELAY_H
+
+#include <sys/socket.h>
+#include <time.h>
+
+#include "socksify/fdtab.h"
+#include "socksify/route.h"
+
+/*
+ * A socket gets its association at its first datagram to a proxied target; it
+ * is CONN_RELAYED from then on, or from its connect(2) to such a target on.
+ * Its other peers are reached as without us.  Nothing but sends and receives
+ * waits, and they only for an association.
+ */
+
+/*
+ * relay_connect - connect(2) of a UDP socket to a proxied target.
+ * @route: ROUTE_PROXY and is_datagram
+ * The kernel's peer becomes the relay, or what stands for it until the first
+ * send.  Returns 0, or -errno of connect(2); -ENETUNREACH when the socket can
+ * speak to none of the proxy's addresses; -ENOMEM.
+ */
+MUST_CHECK int relay_connect(int fd, const struct route *route, const struct sockaddr *addr,
+			     socklen_t len);
+
+/* The kernel has connected a relayed @fd to a direct peer, or disconnected it. */
+void relay_note_connect(int fd, bool connected);
+
+/* The peer that the program connected a relayed @fd to; false: the kernel's is the right one. */
+MUST_CHECK bool relay_peer(int fd, union sockaddr_any *ret, socklen_t *ret_len);
+
+/*
+ * relay_send - sendmsg(2) of one datagram on a UDP socket to a proxied target.
+ * @route: ROUTE_PROXY, made of msg->msg_name; NULL: to the peer of a relayed @fd
+ * Returns the payload's octets, or -errno: of sendmsg(2), and
+ *   -ENETUNREACH  the proxy relays no datagrams, or this socket's go through another one
+ *   -ENETDOWN     the association was lost, and there is no other
+ *   -EACCES, -ECONNREFUSED, -ETIMEDOUT, ...  the proxy refused the login, cannot
+ *                 be reached, took too long
+ *   -EMSGSIZE     with its header the datagram is too long
+ *   -EIO          segmentation offload (UDP_SEGMENT): each segment needs a header
+ */
+MUST_CHECK ssize_t relay_send(int fd, const struct route *route, const struct msghdr *msg,
+			      int flags);
+
+/*
+ * relay_send_many - sendmmsg(2) of a UDP socket, each datagram by its own rule.
+ * Returns how many were sent, or -errno of the first.
+ */
+MUST_CHECK int relay_send_many(int fd, struct mmsghdr *msgs, unsigned count, int flags);
+
+/*
+ * relay_receive - recvmsg(2) on a relayed @fd: what did not come through the
+ * relay, nor from a peer that is direct, is dropped, and not seen by the program.
+ */
+MUST_CHECK ssize_t relay_receive(int fd, struct msghdr *msg, int flags);
+
+/* recvmmsg(2), the same. */
+MUST_CHECK int relay_receive_many(int fd, struct mmsghdr *msgs, unsigned count, int flags,
+				  struct timespec *timeout);
+
+/* FIONREAD: the payload's octets of the next datagram, 0 without one; or -errno. */
+MUST_CHECK int relay_readable(int fd);
+
+/* The socket is closed for good: end its association.  @relay may be NULL. */
+void relay_end(struct relay *relay);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: ISC */
+/* relay_state.h - what is known of a relayed socket; for the relay's own parts. */
+#ifndef SOCKSIFY_RELAY_STATE_H
+#define SOCKSIFY_RELAY_STATE_H
+
+#include "socksify/own.h"
+#include "socksify/relay.h"
+#include "socksify/socks5_udp.h"
+
+/* A UDP ASSOCIATE.  Written before it is shown, but for looked and own. */
+struct association {
+	const struct proxy *proxy;
+	struct own *_Atomic control;	/* the connection that it lives as long as; NULL: it is lost */
+	_Atomic int64_t looked;		/* when the control connection was known to be there, in ns */
+	socklen_t address_len;
+	union sockaddr_any address;	/* the relay's, as the socket speaks to it */
+	struct association *older;	/* one that was lost: others may still look at it */
+};
+
+/* What the program connected its socket to. */
+struct relay_target {
+	struct route route;
+	size_t header_len;
+	uint8_t header[SOCKS5_UDP_HEADER_MAX];
+	socklen_t peer_len;
+	union sockaddr_any peer;	/* as the program passed it */
+};
+
+enum relay_mode { RELAY_UNCONNECTED, RELAY_CONNECTED, RELAY_DIRECT };
+
+/*
+ * Names that the program sent to, by addresses of the pool.  A relay may answer
+ * with the address that stands behind such a name.
+ */
+struct relay_name {
+	_Atomic bool set;		/* the rest is written, and stays */
+	bool is_address;		/* it is what it seems, and no name */
+	socklen_t sent_len;
+	union sockaddr_any sent;	/* as the program passed it */
+	_Atomic uint64_t seen;		/* a digest of the address that answered; 0: none yet */
+};
+
+#define RELAY_NAMES 32
+
+struct relay {
+	_Atomic(void *) maker;		/* the thread that makes the association */
+	_Atomic int maker_pid;
+	struct association *_Atomic association;
+	_Atomic int error;		/* -errno: there is none to be had, until */
+	_Atomic int64_t error_until;	/* then, in ns */
+	_Atomic int family;		/* of the socket */
+	_Atomic int mode;		/* enum relay_mode */
+	_Atomic int target_at;
+	struct relay_target targets[2];	/* RELAY_CONNECTED: the one at target_at; the other is being written */
+	_Atomic bool corked;		/* the datagram that was begun has its header (MSG_MORE) */
+	_Atomic int expected;		/* the length of the last received header */
+	struct relay_name names[RELAY_NAMES];
+};
+
+/* Close the association @a, which may be NULL, and those before it. */
+void relay_forget(struct association *a);
+
+/* The relay of a relayed @fd, whose @ret_conn has a reference then; else NULL. */
+struct relay *relay_look_up(int fd, struct conn **ret_conn);
+
+/*
+ * relay_get - the relayed state of @fd, made if it has none.
+ * @ret_conn: with a reference for the caller
+ * Returns NULL without memory, or when @fd is something else.
+ */
+struct relay *relay_get(int fd, struct conn **ret_conn);
+
+static inline const struct relay_target *relay_target(const struct relay *r)
+{
+	return &r->targets[atomic_load_explicit(&r->target_at, memory_order_acquire)];
+}
+
+/* The address family of a socket. */
+int relay_family_of(int fd);
+
+/*
+ * relay_associate - the association that carries datagrams for @route.
+ * It is made, which may wait, if there is none, or if it was lost.
+ * Returns 0; or -errno, see relay_send().
+ */
+MUST_CHECK int relay_associate(int fd, struct relay *r, const struct route *route,
+			       const struct association **ret);
+
+/* Look at the control connection before the next datagram is sent. */
+void relay_suspect(struct relay *r);
+
+/*
+ * relay_prepare - bind @fd, unless it is bound, and let it speak to @peers of IPv4.
+ * @ret: its own address
+ */
+MUST_CHECK int relay_prepare(int fd, int family, bool to_ipv4, union sockaddr_any *ret);
+
+/* The length of an address. */
+static inline socklen_t relay_address_len(const union sockaddr_any *a)
+{
+	return a->sa.sa_family == AF_INET ? sizeof(a->in) : sizeof(a->in6);
+}
+
+bool relay_address_equal(const union sockaddr_any *a, const union sockaddr_any *b);
+
+/* The program sends to @target by @addr: remember it, if it is a name, or if there are any. */
+void relay_note_name(struct relay *r, const struct target *target, const struct sockaddr *addr,
+		     socklen_t len);
+
+/*
+ * relay_source - the address of who sent a datagram, as the program knows it.
+ * @from: by the header
+ * Returns its length, or -errno: it has none that this socket could be told.
+ */
+MUST_CHECK int relay_source(struct relay *r, const struct target *from, union sockaddr_any *ret);
+
+/* Is @from, by the header, the peer that the socket is connected to? */
+bool relay_is_from_peer(const struct relay_target *t, const struct target *from);
+
+/* The header of a datagram, and where it goes with that. */
+struct relay_wrapping {
+	const struct association *association;
+	const uint8_t *header;
+	size_t header_len;
+	bool connected;		/* the kernel's peer is the relay */
+};
+
+/*
+ * relay_begin - what is needed to send @msg to the target of @route.
+ * @header: room for SOCKS5_UDP_HEADER_MAX octets, which @ret may refer to
+ * Returns as relay_associate().
+ */
+MUST_CHECK int relay_begin(int fd, struct relay *r, const struct route *route,
+			   const struct msghdr *msg, uint8_t *header, struct relay_wrapping *ret);
+
+/* @msg with the header in front, in @ret; @parts has room for one more than @msg has. */
+void relay_wrap(const struct relay_wrapping *w, const struct msghdr *msg, struct iovec *parts,
+		struct msghdr *ret);
+
+/*
+ * Offloads cut the payload, or keep hold of the header after the call, which is
+ * for one datagram.  0 without any, or -errno.
+ */
+MUST_CHECK int relay_refuse_offload(const struct msghdr *msg, int flags);
+
+#endif

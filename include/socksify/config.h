@@ -67,6 +67,7 @@ struct config {
 	int verbose;			/* 0 .. 2 */
 	bool quiet;
 	const char *log_path;		/* NULL: none */
+	const char *file;		/* the configuration file that was read, or NULL */
 	const char *origin;		/* where the proxy came from: a path, "SOCKSIFY_PROXY", ... */
 	char *warning;			/* NULL, or lines to show once: nothing is wrong enough to fail */
 	struct config_text *texts;	/* strings that live as long as this; config.c's */

@@ -369,32 +369,27 @@ static int export_proxy_address(const struct config *c)
 	return 0;
 }
 
-/* LD_PRELOAD: our library, then what was there, ours not twice.  -ENOMEM. */
+/* Is @library in the list of LD_PRELOAD @list?  Then its place there was chosen. */
+static bool is_listed(const char *library, const char *list)
+{
+	for (size_t item; *list != '\0'; list += item + (list[item] != '\0')) {
+		item = strcspn(list, ": ");	/* ld.so(8): either */
+		if (item == strlen(library) && memcmp(list, library, item) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* LD_PRELOAD: our library, then what was there, in its order.  -ENOMEM. */
 static int preload_value(const char *library, const char *before, char **ret)
 {
-	size_t len = strlen(library);
-	char *value = malloc(len + strlen(before) + 2);
-	char *to = value;
+	int n;
 
-	if (value == NULL)
-		return -ENOMEM;
-	memcpy(to, library, len);
-	to += len;
-	while (*before != '\0') {
-		size_t item = strcspn(before, ": ");	/* ld.so(8): either */
-
-		if (item > 0 &&
-		    !(item == len && memcmp(before, library, len) == 0)) {
-			*to++ = ':';
-			memcpy(to, before, item);
-			to += item;
-		}
-		before += item;
-		before += strspn(before, ": ");
-	}
-	*to = '\0';
-	*ret = value;
-	return 0;
+	if (is_listed(library, before))
+		n = asprintf(ret, "%s", before);
+	else
+		n = asprintf(ret, "%s%s%s", library, before[0] != '\0' ? ":" : "", before);
+	return n < 0 ? -ENOMEM : 0;
 }
 
 static int export_preload(void)
@@ -551,42 +546,83 @@ static int report_not_found(const char *name, const char *path, int err)
 	return EXIT_ABSENT;
 }
 
-/* Becomes the command; returns only an exit status after a failure. */
-static int run_command(char **argv, int argc)
+/* What is no ELF file and has no "#!" line is a script for the shell, as in execvp(3). */
+static int run_shell_text(const char *path, char **argv, int argc)
 {
 	struct inspection seen;
+	char **args = calloc((size_t)argc + 2, sizeof(*args));
+
+	if (args == NULL) {
+		complain("out of memory: free some");
+		return EXIT_OURS;
+	}
+	if (inspect_program("/bin/sh", &seen) < 0) {
+		complain("%s %s", seen.path, inspection_text(seen.verdict));
+		free(args);
+		return EXIT_REFUSED;
+	}
+	args[0] = argv[0];
+	args[1] = (char *)(uintptr_t)path;
+	memcpy(args + 2, argv + 1, (size_t)argc * sizeof(*args));
+	execve("/bin/sh", args, environ);
+	free(args);
+	return 0;
+}
+
+/* AddressSanitizer's runtime is not the first library any more: it is told not to mind. */
+static int export_asan(void)
+{
+	static const char setting[] = "verify_asan_link_order=0";
+	const char *before = getenv("ASAN_OPTIONS");
+	char *value;
+	int err;
+
+	if (before == NULL)
+		return setenv("ASAN_OPTIONS", setting, 1);
+	if (strstr(before, "verify_asan_link_order") != NULL)
+		return 0;
+	if (asprintf(&value, "%s:%s", setting, before) < 0)
+		return -1;
+	err = setenv("ASAN_OPTIONS", value, 1);
+	free(value);
+	return err;
+}
+
+/* Becomes the program at @path; returns only an exit status after a failure. */
+static int run_program(const char *path, char **argv, int argc)
+{
+	struct inspection seen;
+	int status = 0;
+
+	if (inspect_program(path, &seen) < 0) {
+		complain("%s %s", seen.path, inspection_text(seen.verdict));
+		return EXIT_REFUSED;
+	}
+	if (seen.needs_to_be_first && export_asan() < 0) {
+		complain("out of memory: free some");
+		return EXIT_OURS;
+	}
+	/* Shell text is not left to the kernel, whose binfmt_misc might know more. */
+	if (seen.verdict == INSPECTION_SHELL_TEXT)
+		status = run_shell_text(path, argv, argc);
+	else
+		execve(path, argv, environ);
+	if (status != 0)
+		return status;
+	complain("cannot run %s (%s): check the file, its interpreter and its arguments",
+		 path, strerror(errno));
+	return EXIT_REFUSED;
+}
+
+/* The same for a command, which is searched for. */
+static int run_command(char **argv, int argc)
+{
 	char path[PATH_MAX];
 	int err = find_program(argv[0], path);
 
 	if (err < 0)
 		return report_not_found(argv[0], path, err);
-	if (inspect_program(path, &seen) < 0) {
-		complain("%s %s", seen.path, inspection_text(seen.verdict));
-		return EXIT_REFUSED;
-	}
-	if (seen.verdict == INSPECTION_SHELL_TEXT) {
-		/* As execvp(3); not left to the kernel, whose binfmt_misc might know more. */
-		char **args = calloc((size_t)argc + 2, sizeof(*args));
-
-		if (args == NULL) {
-			complain("out of memory: free some");
-			return EXIT_OURS;
-		}
-		if (inspect_program("/bin/sh", &seen) < 0) {
-			complain("%s %s", seen.path,
-				 inspection_text(seen.verdict));
-			return EXIT_REFUSED;
-		}
-		args[0] = argv[0];
-		args[1] = path;
-		memcpy(args + 2, argv + 1, (size_t)argc * sizeof(*args));
-		execve("/bin/sh", args, environ);
-	} else {
-		execve(path, argv, environ);
-	}
-	complain("cannot run %s (%s): check the file, its interpreter and its arguments",
-		 path, strerror(errno));
-	return EXIT_REFUSED;
+	return run_program(path, argv, argc);
 }
 
 /* Each line a message of its own. */
@@ -604,7 +640,7 @@ static void show_warnings(const struct config *c)
 
 int main(int argc, char **argv)
 {
-	enum { RUN, EXPLAIN, PRINT_CONFIG, ENVIRONMENT } mode = RUN;
+	enum { RUN, EXEC, EXPLAIN, PRINT_CONFIG, ENVIRONMENT } mode = RUN;
 	char error[CONFIG_ERROR_SIZE] = "";
 	const char *wish = getenv("SOCKSIFY_QUIET");
 	const char *target = NULL;
@@ -612,6 +648,7 @@ int main(int argc, char **argv)
 	int status;
 	int i = 1;
 
+	unsetenv("SOCKSIFY_DISABLE"); /* it was for this program only */
 	quiet = wish != NULL && wish[0] != '\0' && strcmp(wish, "0") != 0;
 	if (argc == 3 && strcmp(argv[1], "--explain") == 0) {
 		mode = EXPLAIN;
@@ -622,6 +659,11 @@ int main(int argc, char **argv)
 		mode = ENVIRONMENT;
 	} else if (argc >= 3 && strcmp(argv[1], "--") == 0) {
 		i = 2;
+	} else if (argc >= 4 && strcmp(argv[1], "--exec") == 0) {
+		/* From the library: a file that it cannot enter, and its whole argv. */
+		mode = EXEC;
+		target = argv[2];
+		i = 3;
 	} else {
 		complain("socksify-run is a part of socksify: run socksify, see socksify(1)");
 		return EXIT_OURS;
@@ -642,15 +684,19 @@ int main(int argc, char **argv)
 		status = print_config(c);
 		break;
 	case ENVIRONMENT:
+	case EXEC:
 	case RUN:
 	default:
 		status = export_proxy_address(c);
 		if (status == 0)
 			status = export_preload();
-		if (status == 0)
-			status = mode == RUN ?
-				 run_command(argv + i, argc - i) :
-				 print_environment();
+		if (status != 0)
+			break;
+		if (mode == EXEC)
+			status = run_program(target, argv + i, argc - i);
+		else
+			status = mode == RUN ? run_command(argv + i, argc - i) :
+					       print_environment();
 		break;
 	}
 	config_free(c);		/* wipes logins */

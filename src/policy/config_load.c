@@ -136,19 +136,29 @@ static int add_direct(struct sources *s)
 	return err;
 }
 
+/* The home that "~/" in a file is about: the program's own may be another. */
+static const char *home(const struct sources *s)
+{
+	const char *given = s->getenv_fn("SOCKSIFY_HOME");
+
+	return given != NULL ? given : s->getenv_fn("HOME");
+}
+
 static int parse_file(struct sources *s, struct span text)
 {
 	struct config *c = s->config;
 	int before = c->proxy_count;
 	int err = config_parse(c, s->path, (const char *)text.data, text.len,
-			       s->getenv_fn("HOME"), s->error);
+			       home(s), s->error);
 
-	if (err == 0 && before == 0 && c->proxy_count > 0) {
-		c->origin = config_keep(c, s->path, strlen(s->path));
-		if (c->origin == NULL)
-			err = fail(s->error, -ENOMEM, "out of memory");
-	}
-	return err;
+	if (err < 0)
+		return err;
+	c->file = config_keep(c, s->path, strlen(s->path));
+	if (c->file == NULL)
+		return fail(s->error, -ENOMEM, "out of memory");
+	if (before == 0 && c->proxy_count > 0)
+		c->origin = c->file;
+	return 0;
 }
 
 /* Returns 1 when the file was read, 0 when there is none and none is needed. */

@@ -151,9 +151,15 @@ static int __attribute__((noinline)) get_gated(int fd, int level, int name, void
 	return REAL(getsockopt)(fd, level, name, value, len);
 }
 
+/* An option that connects: libsctp goes on with the one of setsockopt(2), which is judged. */
+#define SCTP_SOCKOPT_CONNECTX3 111
+
 /* getsockopt(2) */
 EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict len)
 {
+	if (__builtin_expect(level == IPPROTO_SCTP, 0) && name == SCTP_SOCKOPT_CONNECTX3 &&
+	    !preload_is_off())
+		return libc_result(-ENOPROTOOPT);
 	if (fdtab_is_gated(fd))
 		return get_gated(fd, level, name, value, len);
 	if (datagram_is_offload(level, name) && (fdtab_marks(fd) & FD_UDP) != 0)

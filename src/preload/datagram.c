@@ -19,14 +19,14 @@ ssize_t datagram_send(int fd, const struct route *route, const void *bytes, size
 	return libc_size_result(relay_send(fd, route, &msg, flags));
 }
 
-ssize_t datagram_writev(int fd, const struct iovec *parts, int count)
+ssize_t datagram_writev(int fd, const struct iovec *parts, int count, int flags)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)parts };
 
 	if (count < 0 || count > IOV_MAX)
 		return libc_result(-EINVAL);
 	msg.msg_iovlen = (size_t)count;
-	return libc_size_result(relay_send(fd, NULL, &msg, 0));
+	return libc_size_result(relay_send(fd, NULL, &msg, flags));
 }
 
 ssize_t datagram_receive(int fd, void *bytes, size_t n, int flags, struct sockaddr *addr,
@@ -51,14 +51,14 @@ ssize_t datagram_read(int fd, void *bytes, size_t n)
 	return n == 0 ? 0 : datagram_receive(fd, bytes, n, 0, NULL, NULL);
 }
 
-ssize_t datagram_readv(int fd, const struct iovec *parts, int count)
+ssize_t datagram_readv(int fd, const struct iovec *parts, int count, int flags)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)parts };
 
 	if (count < 0 || count > IOV_MAX)
 		return libc_result(-EINVAL);
 	msg.msg_iovlen = (size_t)count;
-	return libc_size_result(relay_receive(fd, &msg, 0));
+	return libc_size_result(relay_receive(fd, &msg, flags));
 }
 
 #define TEXT_MAX 65536

@@ -29,11 +29,11 @@ static inline bool datagram_is_offload(int level, int name)
 /* Each returns what its libc function does, and sets errno.  @route: NULL without an @addr. */
 ssize_t datagram_send(int fd, const struct route *route, const void *bytes, size_t n, int flags,
 		      const struct sockaddr *addr, socklen_t len);
-ssize_t datagram_writev(int fd, const struct iovec *parts, int count);
+ssize_t datagram_writev(int fd, const struct iovec *parts, int count, int flags);
 ssize_t datagram_receive(int fd, void *bytes, size_t n, int flags, struct sockaddr *addr,
 			 socklen_t *len);
 ssize_t datagram_read(int fd, void *bytes, size_t n);
-ssize_t datagram_readv(int fd, const struct iovec *parts, int count);
+ssize_t datagram_readv(int fd, const struct iovec *parts, int count, int flags);
 int datagram_print(int fd, const char *format, va_list arguments)
 	__attribute__((format(printf, 2, 0)));
 int datagram_readable(int fd, int *ret);

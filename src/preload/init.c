@@ -8,12 +8,15 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
 #include <errno.h>
 
 #include "real.h"
 #include "socksify/drive.h"
 #include "socksify/fdtab.h"
 #include "socksify/gate.h"
+#include "socksify/inherit.h"
 #include "socksify/log.h"
 #include "socksify/namepool.h"
 #include "socksify/route.h"
@@ -65,10 +68,51 @@ static void in_fork_child(void)
 /* Programs may clear their environment (nginx does): keep what is needed later. */
 static void note_pool_dir(void)
 {
-	const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
+	const char *runtime = secure_getenv("SOCKSIFY_RUNTIME_DIR");
 
+	if (runtime == NULL)
+		runtime = secure_getenv("XDG_RUNTIME_DIR");
 	if (runtime != NULL && runtime[0] == '/')
 		snprintf(pool_dir, sizeof(pool_dir), "%s/socksify", runtime);
+}
+
+/* The settings of a program that is to go its own way. */
+static const char direct_settings[] = "direct *\ndns local\nudp direct\n";
+static bool is_off;
+
+static void turn_off(void)
+{
+	struct config *config = config_new();
+
+	if (config != NULL && config_parse(config, "SOCKSIFY_DISABLE", direct_settings,
+					   strlen(direct_settings), NULL, config_error) == 0)
+		is_off = true;
+	route_setup(is_off ? config : NULL, config_error);
+}
+
+bool preload_is_off(void)
+{
+	preload_ready();
+	return is_off;
+}
+
+/* Programs that are started later get the settings even if the environment is cleared. */
+static void hand_down(const struct config *config)
+{
+	static char *const nothing[] = { NULL };
+	const char *path = NULL;
+	char *absolute = NULL;
+	Dl_info about;
+
+	if (dladdr(direct_settings, &about) != 0)
+		path = about.dli_fname;
+	if (path != NULL && path[0] != '/')
+		path = absolute = realpath(path, NULL);
+	/* What a user says must not decide what a privileged program starts. */
+	if (inherit_setup(getauxval(AT_SECURE) != 0 ? nothing : environ,
+			  path != NULL ? path : "", config) < 0)
+		log_line(LOG_LEVEL_ERROR, "out of memory: no program can be started", NULL);
+	free(absolute);
 }
 
 static void read_settings(void)
@@ -76,7 +120,12 @@ static void read_settings(void)
 	struct config *config = NULL;
 	int err;
 
+	if (getauxval(AT_SECURE) == 0 && inherit_is_disabled(environ)) {
+		turn_off();
+		return;
+	}
 	err = config_load(secure_getenv, &config, config_error);
+	hand_down(config);
 	if (err < 0) {
 		log_setup(NULL, secure_getenv("SOCKSIFY_QUIET") == NULL ? LOG_LEVEL_ERROR : -1);
 		route_setup(NULL, config_error);

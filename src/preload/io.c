@@ -48,7 +48,7 @@ GATED(ssize_t, __read_chk, (int fd, void *bytes, size_t n, size_t size), fd,
       n > size ? REAL(__read_chk)(fd, bytes, n, size) : datagram_read(fd, bytes, n),
       n > 0 ? may_receive(fd, 0) : 0, (fd, bytes, n, size))
 GATED(ssize_t, readv, (int fd, const struct iovec *parts, int count), fd,
-      datagram_readv(fd, parts, count), may_receive(fd, 0), (fd, parts, count))
+      datagram_readv(fd, parts, count, 0), may_receive(fd, 0), (fd, parts, count))
 GATED(ssize_t, recv, (int fd, void *bytes, size_t n, int flags), fd,
       datagram_receive(fd, bytes, n, flags, NULL, NULL), may_receive(fd, flags),
       (fd, bytes, n, flags))
@@ -75,11 +75,38 @@ GATED(int, recvmmsg,
       libc_result(relay_receive_many(fd, msgs, count, flags, timeout)),
       may_receive(fd, flags), (fd, msgs, count, flags, timeout))
 
+/* With an offset of -1 these are readv(2) and writev(2); with another one a socket is an error. */
+static inline int how_of(int flags)
+{
+	return (flags & RWF_NOWAIT) != 0 ? MSG_DONTWAIT : 0;
+}
+
+GATED(ssize_t, preadv2,
+      (int fd, const struct iovec *parts, int count, off_t offset, int flags), fd,
+      offset != -1 ? REAL(preadv2)(fd, parts, count, offset, flags)
+	       : datagram_readv(fd, parts, count, how_of(flags)),
+      offset == -1 ? may_receive(fd, how_of(flags)) : 0, (fd, parts, count, offset, flags))
+GATED(ssize_t, preadv64v2,
+      (int fd, const struct iovec *parts, int count, off64_t offset, int flags), fd,
+      offset != -1 ? REAL(preadv64v2)(fd, parts, count, offset, flags)
+	       : datagram_readv(fd, parts, count, how_of(flags)),
+      offset == -1 ? may_receive(fd, how_of(flags)) : 0, (fd, parts, count, offset, flags))
+GATED(ssize_t, pwritev2,
+      (int fd, const struct iovec *parts, int count, off_t offset, int flags), fd,
+      offset != -1 ? REAL(pwritev2)(fd, parts, count, offset, flags)
+	       : datagram_writev(fd, parts, count, how_of(flags)),
+      offset == -1 ? may_send(fd, how_of(flags)) : 0, (fd, parts, count, offset, flags))
+GATED(ssize_t, pwritev64v2,
+      (int fd, const struct iovec *parts, int count, off64_t offset, int flags), fd,
+      offset != -1 ? REAL(pwritev64v2)(fd, parts, count, offset, flags)
+	       : datagram_writev(fd, parts, count, how_of(flags)),
+      offset == -1 ? may_send(fd, how_of(flags)) : 0, (fd, parts, count, offset, flags))
+
 GATED(ssize_t, write, (int fd, const void *bytes, size_t n), fd,
       datagram_send(fd, NULL, bytes, n, 0, NULL, 0), may_send(fd, 0), (fd, bytes, n))
 ALIAS(ssize_t, __write, (int fd, const void *bytes, size_t n), write(fd, bytes, n))
 GATED(ssize_t, writev, (int fd, const struct iovec *parts, int count), fd,
-      datagram_writev(fd, parts, count), may_send(fd, 0), (fd, parts, count))
+      datagram_writev(fd, parts, count, 0), may_send(fd, 0), (fd, parts, count))
 GATED(ssize_t, send, (int fd, const void *bytes, size_t n, int flags), fd,
       datagram_send(fd, NULL, bytes, n, flags, NULL, 0), may_send(fd, flags),
       (fd, bytes, n, flags))

@@ -3,6 +3,7 @@
 #ifndef SOCKSIFY_REAL_H
 #define SOCKSIFY_REAL_H
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
@@ -11,6 +12,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
@@ -18,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -42,22 +45,24 @@ extern int __sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags);
 extern int __socket(int domain, int type, int protocol);
 extern ssize_t __write(int fd, const void *bytes, size_t n);
 extern FILE *_IO_fdopen(int fd, const char *mode);
+extern FILE *_IO_popen(const char *command, const char *mode);
 extern int __dprintf_chk(int fd, int flag, const char *format, ...);
 extern int __vdprintf_chk(int fd, int flag, const char *format, va_list arguments);
 
 #define REAL_SYMBOLS(X) \
 	X(accept) X(accept4) X(close) X(close_range) X(closefrom) X(connect) \
 	X(dup) X(dup2) X(dup3) X(epoll_create) X(epoll_create1) X(epoll_ctl) \
-	X(epoll_pwait) X(epoll_pwait2) X(epoll_wait) X(execv) X(execve) X(execveat) \
-	X(execvp) X(execvpe) X(fclose) X(fcntl) X(fcntl64) X(fdopen) X(fexecve) \
+	X(dlmopen) X(dlopen) X(epoll_pwait) X(epoll_pwait2) X(epoll_wait) X(execve) X(execveat) \
+	X(fclose) X(fcntl) X(fcntl64) X(fdopen) X(fexecve) \
 	X(getaddrinfo) X(getaddrinfo_a) X(gethostbyaddr) X(gethostbyaddr_r) \
 	X(gethostbyname) X(gethostbyname2) X(gethostbyname2_r) X(gethostbyname_r) \
 	X(getnameinfo) X(getpeername) X(getsockname) X(getsockopt) X(ioctl) X(listen) X(poll) \
-	X(posix_spawn_file_actions_adddup2) X(ppoll) X(pselect) X(read) X(readv) X(recv) X(recvfrom) X(recvmmsg) X(recvmsg) \
+	X(popen) X(posix_spawn) X(posix_spawnp) X(posix_spawn_file_actions_addchdir_np) \
+	X(posix_spawn_file_actions_adddup2) X(posix_spawn_file_actions_addfchdir_np) X(ppoll) X(preadv2) X(preadv64v2) X(pselect) X(pwritev2) X(pwritev64v2) X(read) X(readv) X(recv) X(recvfrom) X(recvmmsg) X(recvmsg) \
 	X(res_nquery) X(res_nquerydomain) X(res_nsearch) X(res_nsend) X(res_query) \
 	X(res_querydomain) X(res_search) X(res_send) X(select) X(send) X(sendfile) \
 	X(sendfile64) X(sendmmsg) X(sendmsg) X(sendto) X(setsockopt) X(shutdown) \
-	X(socket) X(socketpair) X(splice) X(syscall) X(write) X(writev) \
+	X(socket) X(socketpair) X(splice) X(syscall) X(system) X(wordexp) X(write) X(writev) \
 	X(vdprintf) X(__vdprintf_chk) X(__poll_chk) X(__ppoll_chk) X(__read_chk) X(__recv_chk) X(__recvfrom_chk)
 
 #define REAL_ID(name) REAL_##name,

@@ -4,10 +4,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "datagram.h"
+#include "preload.h"
 #include "real.h"
 #include "socksify/gate.h"
+#include "socksify/log.h"
+#include "socksify/route.h"
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -27,11 +31,34 @@ static bool is_udp(int domain, int type, int protocol)
 	       (protocol == 0 || protocol == IPPROTO_UDP);
 }
 
+#ifndef SOCK_PACKET
+#define SOCK_PACKET 10
+#endif
+
+/*
+ * What goes out by these is frames, whose destinations nobody here reads.
+ * An ordinary user gets the same answer from the kernel.
+ */
+static bool makes_frames(int domain, int type)
+{
+	return domain == AF_PACKET || domain == AF_XDP ||
+	       (domain == AF_INET && (type & ~TYPE_FLAGS) == SOCK_PACKET);
+}
+
+static int refuse_frames(void)
+{
+	log_line(LOG_LEVEL_CONNECTION, "a packet socket is refused: only TCP can be proxied", NULL);
+	return libc_result(-EPERM);
+}
+
 /* socket(2) */
 EXPORT int socket(int domain, int type, int protocol)
 {
-	int fd = REAL(socket)(domain, type, protocol);
+	int fd;
 
+	if (__builtin_expect(makes_frames(domain, type), 0) && !preload_is_off())
+		return refuse_frames();
+	fd = REAL(socket)(domain, type, protocol);
 	if (fd < 0)
 		return fd;
 	if (is_tcp(domain, type, protocol))
@@ -129,6 +156,34 @@ static bool __attribute__((noinline)) set_noted(int fd, int level, int name, con
 	       is_kept(fd, level, name, value, len);
 }
 
+/* Linux: both connect, to a list of addresses; so does the option 111 of getsockopt(2). */
+#define SCTP_SOCKOPT_CONNECTX_OLD 107
+#define SCTP_SOCKOPT_CONNECTX 110
+
+/* sctp_connectx(3): 0 when all of the addresses are direct, or what the kernel will not take. */
+static int may_connectx(int fd, const char *list, socklen_t len)
+{
+	struct route route;
+	sa_family_t family;
+
+	preload_ready_network();
+	while (list != NULL && len >= sizeof(family)) {
+		socklen_t size;
+		int err;
+
+		memcpy(&family, list, sizeof(family));
+		size = family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+		if (len < size)
+			return 0;
+		err = route_for_socket(fd, (const struct sockaddr *)(const void *)list, size, &route);
+		if (err < 0 || route.verdict != ROUTE_DIRECT)
+			return err < 0 ? err : -EPERM;
+		list += size;
+		len -= size;
+	}
+	return 0;
+}
+
 /* setsockopt(2): what a handshake has to set aside is noted, so that it need not ask. */
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
@@ -137,6 +192,13 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
 		return 0;
 	if (__builtin_expect(datagram_is_offload(level, name), 0) && (fdtab_marks(fd) & FD_UDP) != 0)
 		return libc_result(-ENOPROTOOPT);
+	if (__builtin_expect(level == IPPROTO_SCTP, 0) &&
+	    (name == SCTP_SOCKOPT_CONNECTX || name == SCTP_SOCKOPT_CONNECTX_OLD)) {
+		int err = may_connectx(fd, value, len);
+
+		if (err < 0)
+			return libc_result(err);
+	}
 	if (__builtin_expect(is_set_aside(level, name) ||
 			     (level == SOL_SOCKET && name == SO_SNDTIMEO), 0) &&
 	    set_noted(fd, level, name, value, len))

@@ -9,19 +9,33 @@
 #include "socksify/target.h"
 
 /*
- * namepool_open - map the user's pool, and make it if there is none.
- * @dir: a folder that only this user can write, verified here; NULL or
- *       unusable: a mapping that only fork(2) hands on
- * Called once, by one thread.  Returns 0, or -ENOMEM.
+ * For so long after it was last answered or looked up, an address keeps its
+ * name: programs cache what a resolver says, most for a minute, some much
+ * longer.  The pool has 131,072 addresses, so that new names may come at 36 a
+ * second for ever; faster, and it is full until the oldest are an hour old.
  */
-MUST_CHECK int namepool_open(const char *dir);
+#define NAMEPOOL_FRESH_S 3600
+
+/* The TTL of DNS answers with addresses of the pool: caches that obey it ask again long before. */
+#define NAMEPOOL_TTL_S 60
+
+/*
+ * namepool_open - map the user's pool, and make it if there is none.
+ * @first, @second: folders to try, in this order, or NULL; one that is missing
+ *       is made, one that is not the effective user's alone is not used
+ * Where neither can be used there is a pool that only fork(2) hands on.
+ * Called once, by one thread; keeps no fd.  Returns 0, or -ENOMEM.
+ */
+MUST_CHECK int namepool_open(const char *first, const char *second);
 
 /*
  * namepool_address - the address that stands for @name.
  * @name:   @len octets, 1 .. 255; upper and lower case are the same name
  * @family: AF_INET or AF_INET6
- * Lock-free and async-signal-safe.
- * Returns 0; -EAGAIN when the pool is full; -EINVAL for a bad length;
+ * Lock-free, async-signal-safe, and without a system call but one in some
+ * thousand new names, which has the kernel reserve storage.
+ * Returns 0; -EAGAIN when the pool is full, or there is no storage, and no
+ * address was out of use for NAMEPOOL_FRESH_S; -EINVAL for a bad length;
  * -ENODEV before namepool_open().
  */
 MUST_CHECK int namepool_address(const char *name, size_t len, int family,
@@ -32,7 +46,9 @@ bool namepool_contains(const struct target *t);
 
 /*
  * namepool_name - the name that an address stands for; its port is kept.
- * Returns 0 and a TARGET_NAME, or -ENOENT: no name was given that address.
+ * Lock-free and async-signal-safe; the address counts as used.
+ * Returns 0 and a TARGET_NAME, or -ENOENT: no name was given that address, or
+ * this process knows it from before it was given to another name.
  */
 MUST_CHECK int namepool_name(const struct target *t, struct target *ret);
 

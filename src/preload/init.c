@@ -141,11 +141,12 @@ static void read_settings(void)
 /* What only programs with network pay for. */
 static void prepare_network(void)
 {
+	char other[32];
+
 	fdtab_set_owner(sys_getpid());
 	pthread_atfork(drive_before_fork, drive_in_parent, in_fork_child);
-	if (pool_dir[0] == '\0')
-		snprintf(pool_dir, sizeof(pool_dir), "/tmp/socksify-%u", (unsigned)geteuid());
-	if (namepool_open(pool_dir) < 0)
+	snprintf(other, sizeof(other), "/tmp/socksify-%u", (unsigned)geteuid());
+	if (namepool_open(pool_dir[0] != '\0' ? pool_dir : NULL, other) < 0)
 		log_line(LOG_LEVEL_CONNECTION, "no memory for the name pool", NULL);
 }
 

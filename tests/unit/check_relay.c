@@ -255,7 +255,7 @@ START_TEST(a_header_of_another_length_than_the_last_is_taken_off)
 	size_t len = strlen(payload), want = room < len ? room : len;
 
 	begin();
-	ck_assert_int_eq(namepool_open(NULL), 0);
+	ck_assert_int_eq(namepool_open(NULL, NULL), 0);
 	ck_assert_int_eq(send_to(5, "ho", 2, at(TARGET, 80)), 2);
 	for (int i = 0; i < 8; i++) {
 		struct sockaddr_in from;
@@ -412,7 +412,7 @@ START_TEST(names_are_sent_as_names_and_come_back_as_they_went)
 	char got[8];
 
 	begin();
-	ck_assert_int_eq(namepool_open(NULL), 0);
+	ck_assert_int_eq(namepool_open(NULL, NULL), 0);
 	ck_assert_int_eq(namepool_address("a.example", 9, AF_INET, &pool), 0);
 	pool.port = 80;
 	ck_assert_int_eq(target_to_sockaddr(&pool, AF_INET, &name), sizeof(name.in));

@@ -35,4 +35,15 @@ enum nameserver_how {
 MUST_CHECK enum nameserver_how nameserver_answer(const uint8_t *query, size_t len, bool stream,
 						 uint8_t *answer, size_t room, size_t *ret_len);
 
+/*
+ * nameserver_forward - what the resolver behind the proxy answers.
+ * @query:  for which nameserver_answer() returned NAMESERVER_FORWARD
+ * @answer: @room octets; what does not fit there, or into a datagram, is cut (TC)
+ * Waits, at most 10 s.  A resolver that does not answer, or answers something
+ * else, makes it SERVFAIL.  Not async-signal-safe.
+ * Returns 0, or -ENOMEM; -EMSGSIZE when @room is too small for anything.
+ */
+MUST_CHECK int nameserver_forward(const uint8_t *query, size_t len, bool stream,
+				  uint8_t *answer, size_t room, size_t *ret_len);
+
 #endif

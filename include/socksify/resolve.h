@@ -29,20 +29,35 @@ enum resolve_owner {
 /* resolve_owner - whose business is @name?  NUL-terminated; a final dot is ignored. */
 enum resolve_owner resolve_owner(const char *name);
 
+#define RESOLVE_ADDRESSES 16	/* of one name; those after them are left out */
+
+struct resolve_list {
+	size_t count;		/* 1 .. RESOLVE_ADDRESSES */
+	struct target addresses[RESOLVE_ADDRESSES];
+};
+
 /*
- * resolve_name - who answers for @name?
+ * resolve_all - who answers for @name, and what?
  * @name:   no numeric address; NUL-terminated
  * @family: AF_INET, AF_INET6, or AF_UNSPEC, which gets an IPv4 address of the pool
- * @ret:    set for RESOLVE_ADDRESS
+ * @ret:    set for RESOLVE_ADDRESS; with dns tcp and dns tor there may be
+ *          several addresses, for AF_UNSPEC of both families, and it may wait for them
  */
+enum resolve_how resolve_all(const char *name, int family, struct resolve_list *ret);
+
+/* resolve_name - the same, the first address alone. */
 enum resolve_how resolve_name(const char *name, int family, struct target *ret);
 
 /*
  * resolve_address - the name of an address.
  * Returns RESOLVE_LIBC for this machine's own, RESOLVE_ADDRESS and the name
- * in @ret for one of the pool, else RESOLVE_NOTHING: a reverse query would leak.
+ * in @ret for one of the pool, and with dns tcp and dns tor for one that the
+ * resolver knows, which it may wait for; else RESOLVE_NOTHING: a reverse query would leak.
  */
 enum resolve_how resolve_address(const struct target *address, struct target *ret);
+
+/* Are real addresses to be had, from behind the proxy?  (dns tcp, dns tor) */
+bool resolve_has_resolver(void);
 
 /* May the program ask a resolver of its own (res_query(3) and others)? */
 bool resolve_is_local(void);

@@ -12,7 +12,14 @@ struct socks5_login {
 	uint8_t user[255], pass[255];
 };
 
-enum socks5_command { SOCKS5_CONNECT = 1, SOCKS5_BIND = 2, SOCKS5_UDP_ASSOCIATE = 3 };
+enum socks5_command {
+	SOCKS5_CONNECT = 1,
+	SOCKS5_BIND = 2,
+	SOCKS5_UDP_ASSOCIATE = 3,
+	/* Tor's socks-extensions.txt: BND.ADDR of the reply is the answer */
+	SOCKS5_TOR_RESOLVE = 0xf0,	/* the address of a name */
+	SOCKS5_TOR_RESOLVE_PTR = 0xf1,	/* the name of an address */
+};
 enum socks5_io { SOCKS5_DONE, SOCKS5_SEND, SOCKS5_RECV };
 
 /* The longest send: a greeting, the login of RFC 1929 and a request for a name, pipelined. */

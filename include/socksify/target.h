@@ -65,6 +65,13 @@ MUST_CHECK int target_from_host(const char *host, size_t len, uint16_t port,
 /* Is the address 127.0.0.0/8, ::1, 0.0.0.0 or :: (both mean this host to connect(2))? */
 bool target_is_loopback(const struct target *t);
 
+/*
+ * target_is_private - is it an address of this machine, or of the network that
+ * it is in (RFC 1918, 3927, 4193, 4291)?  No server in the world knows its name
+ * (RFC 6303), and to ask for it tells about the network.
+ */
+bool target_is_private(const struct target *t);
+
 /* Same kind, same address or (case-insensitively) same name; ports are not compared. */
 bool target_host_equal(const struct target *a, const struct target *b);
 

@@ -125,6 +125,25 @@ bool target_is_loopback(const struct target *t)
 	return false;
 }
 
+bool target_is_private(const struct target *t)
+{
+	const uint8_t *ip = t->ip;
+
+	switch (t->kind) {
+	case TARGET_IPV4:
+		return ip[0] == 10 || ip[0] == 127 || ip[0] == 0 ||
+		       (ip[0] == 172 && (ip[1] & 0xf0) == 16) ||
+		       (ip[0] == 192 && ip[1] == 168) || (ip[0] == 169 && ip[1] == 254);
+	case TARGET_IPV6:
+		return (ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80) ||
+		       target_is_loopback(t);
+	case TARGET_NAME:
+	case TARGET_NONE:
+		break;
+	}
+	return false;
+}
+
 /* ASCII only: the program's locale must not change what a name means. */
 static char lower(char c)
 {

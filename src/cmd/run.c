@@ -151,15 +151,17 @@ static void print_rule(const struct config *c, const struct rule *r)
 	print_pattern(&r->pattern);
 }
 
-static const char *dns_word(enum dns_mode mode)
+static const char *dns_word(const struct config *c, char buf[TARGET_TEXT_SIZE + 4])
 {
-	switch (mode) {
+	switch (c->dns) {
 	case DNS_REMOTE:
 		return "remote";
 	case DNS_LOCAL:
 		return "local";
 	case DNS_TCP:
-		return "tcp";
+		memcpy(buf, "tcp:", 4);
+		target_text(&c->dns_server, buf + 4);
+		return buf;
 	case DNS_TOR:
 		return "tor";
 	}
@@ -212,6 +214,8 @@ static int finish_output(void)
 
 static int print_config(const struct config *c)
 {
+	char dns[TARGET_TEXT_SIZE + 4];
+
 	if (c->origin != NULL)
 		printf("# the proxy comes from %s\n", c->origin);
 	for (int i = 0; i < c->proxy_count; i++)
@@ -222,7 +226,7 @@ static int print_config(const struct config *c)
 			printf("  # %s", c->rules[i].source);
 		putchar('\n');
 	}
-	printf("dns %s\n", dns_word(c->dns));
+	printf("dns %s\n", dns_word(c, dns));
 	printf("udp %s\n", udp_word(c->udp));
 	printf("timeout %u", c->timeout_ms / 1000);
 	if (c->timeout_ms % 1000 != 0)

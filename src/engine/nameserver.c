@@ -44,11 +44,6 @@ static enum nameserver_how answer(struct asked *a, enum dns_rcode rcode)
 	return NAMESERVER_ANSWERED;
 }
 
-static bool has_resolver(void)
-{
-	return route_config()->dns == DNS_TCP || route_config()->dns == DNS_TOR;
-}
-
 static bool note_address(const struct target *address, const char *name, size_t len, void *arg)
 {
 	struct asked *a = arg;
@@ -106,7 +101,7 @@ static enum nameserver_how answer_name(struct asked *a)
 	case RESOLVE_OF_PROXY:
 		if (!wants_address)
 			return answer_other(a);
-		return has_resolver() ? NAMESERVER_FORWARD : answer_from_pool(a);
+		return resolve_has_resolver() ? NAMESERVER_FORWARD : answer_from_pool(a);
 	case RESOLVE_OF_UNKNOWN:
 		return answer(a, DNS_SERVFAIL);
 	case RESOLVE_OF_NOBODY:
@@ -132,19 +127,6 @@ static bool note_name(const struct target *address, const char *name, size_t len
 	return s->asked->count == 0; /* the first is the canonical one, hosts(5) */
 }
 
-/* RFC 6303: no server in the world knows them, and a query tells about the network here. */
-static bool is_of_this_network(const struct target *t)
-{
-	const uint8_t *ip = t->ip;
-
-	if (target_is_loopback(t))
-		return true;
-	if (t->kind == TARGET_IPV6)
-		return (ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80);
-	return ip[0] == 10 || ip[0] == 127 || (ip[0] == 172 && (ip[1] & 0xf0) == 16) ||
-	       (ip[0] == 192 && ip[1] == 168) || (ip[0] == 169 && ip[1] == 254);
-}
-
 /* A name of a network, or of a part of an address, that is below arpa tells as much as an address. */
 static enum nameserver_how answer_address(struct asked *a)
 {
@@ -166,7 +148,7 @@ static enum nameserver_how answer_address(struct asked *a)
 	hosts_each(note_name, &sought);
 	if (a->count > 0)
 		return answer(a, DNS_NOERROR);
-	return has_resolver() && !is_of_this_network(&address) ? NAMESERVER_FORWARD
+	return resolve_has_resolver() && !target_is_private(&address) ? NAMESERVER_FORWARD
 								: answer(a, DNS_NXDOMAIN);
 }
 

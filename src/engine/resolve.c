@@ -8,6 +8,7 @@
 
 #include "socksify/hosts.h"
 #include "socksify/namepool.h"
+#include "socksify/resolver.h"
 #include "socksify/route.h"
 
 #define LABEL_MAX 63 /* RFC 1035 section 2.3.4 */
@@ -117,10 +118,11 @@ enum resolve_owner resolve_owner(const char *name)
 	return owner_of(&w);
 }
 
-enum resolve_how resolve_name(const char *name, int family, struct target *ret)
+enum resolve_how resolve_all(const char *name, int family, struct resolve_list *ret)
 {
 	struct wanted w = { .name = name, .len = strlen(name) };
 
+	ret->count = 1;
 	switch (owner_of(&w)) {
 	case RESOLVE_OF_SYSTEM:
 	case RESOLVE_OF_DIRECT:
@@ -131,16 +133,29 @@ enum resolve_how resolve_name(const char *name, int family, struct target *ret)
 			return RESOLVE_NO_ADDRESS;
 		return RESOLVE_LIBC;
 	case RESOLVE_OF_MACHINE:
-		return loopback(family, ret);
-	case RESOLVE_OF_ONION:
+		return loopback(family, &ret->addresses[0]);
 	case RESOLVE_OF_PROXY:
-		return from_pool(name, w.len, family, ret);
+		if (resolve_has_resolver())
+			return resolver_addresses(name, w.len, family, ret);
+		return from_pool(name, w.len, family, &ret->addresses[0]);
+	case RESOLVE_OF_ONION:
+		return from_pool(name, w.len, family, &ret->addresses[0]);
 	case RESOLVE_OF_UNKNOWN:
 		return RESOLVE_DOWN;
 	case RESOLVE_OF_NOBODY:
 		break;
 	}
 	return RESOLVE_NOTHING;
+}
+
+enum resolve_how resolve_name(const char *name, int family, struct target *ret)
+{
+	struct resolve_list list;
+	enum resolve_how how = resolve_all(name, family, &list);
+
+	if (how == RESOLVE_ADDRESS)
+		*ret = list.addresses[0];
+	return how;
 }
 
 struct sought {
@@ -170,7 +185,18 @@ enum resolve_how resolve_address(const struct target *address, struct target *re
 	if (resolve_is_local())
 		return RESOLVE_LIBC;
 	hosts_each(note_address, &s);
-	return s.found ? RESOLVE_LIBC : RESOLVE_NOTHING;
+	if (s.found)
+		return RESOLVE_LIBC;
+	if (!resolve_has_resolver() || target_is_private(address))
+		return RESOLVE_NOTHING;
+	return resolver_name(address, ret);
+}
+
+bool resolve_has_resolver(void)
+{
+	const struct config *config = route_config();
+
+	return config != NULL && (config->dns == DNS_TCP || config->dns == DNS_TOR);
 }
 
 bool resolve_is_local(void)

@@ -100,11 +100,11 @@ static int parse_dns(struct conf *conf, const struct word *keyword)
 {
 	char phrase[CONFIG_ERROR_SIZE];
 	struct word word;
-	int err = setting_word(conf, 0, keyword, "dns remote or dns local", &word);
+	int err = setting_word(conf, 0, keyword, "dns remote, dns tcp:ADDRESS, dns tor or dns local", &word);
 
 	if (err < 0)
 		return err;
-	err = dns_parse(word.text, word.len, &conf->config->dns, phrase);
+	err = dns_parse(word.text, word.len, conf->config, phrase);
 	return finish_setting(conf, &word, err, phrase);
 }
 

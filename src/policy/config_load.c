@@ -255,7 +255,7 @@ static int read_settings(struct sources *s)
 		if (value == NULL)
 			continue;
 		switch (i) {
-		case 0: err = dns_parse(value, len, &c->dns, phrase); break;
+		case 0: err = dns_parse(value, len, c, phrase); break;
 		case 1: err = udp_parse(value, len, &c->udp, phrase); break;
 		case 2: err = timeout_parse(value, len, &c->timeout_ms, phrase); break;
 		case 3: err = keep_log(c, value, phrase); break;

@@ -69,7 +69,7 @@ MUST_CHECK int login_set(struct proxy *proxy, const void *user, size_t user_len,
 			 char error[CONFIG_ERROR_SIZE]);
 
 /* "remote", "proxy", "20", ...: the same words in a file and in a variable. */
-MUST_CHECK int dns_parse(const char *text, size_t len, enum dns_mode *ret,
+MUST_CHECK int dns_parse(const char *text, size_t len, struct config *c,
 			 char error[CONFIG_ERROR_SIZE]);
 MUST_CHECK int udp_parse(const char *text, size_t len, enum udp_mode *ret,
 			 char error[CONFIG_ERROR_SIZE]);

@@ -145,27 +145,46 @@ static int unknown_mode(const char *text, size_t len, const char *what,
 	if (near != NULL)
 		return fail(error, -EINVAL, "unknown %s mode '%s': did you mean '%s'?",
 			    what, shown.text, near);
-	return fail(error, -EINVAL, "unknown %s mode '%s': use %s%s%s%s%s", what,
-		    shown.text, modes[0], count > 2 ? ", " : " or ", modes[1],
-		    count > 2 ? " or " : "", count > 2 ? modes[2] : "");
+	return fail(error, -EINVAL, "unknown %s mode '%s': use %s, %s%s%s or %s", what,
+		    shown.text, modes[0], modes[1], count > 3 ? ", " : "",
+		    count > 3 ? modes[2] : "", modes[count - 1]);
 }
 
-int dns_parse(const char *text, size_t len, enum dns_mode *ret,
-	      char error[CONFIG_ERROR_SIZE])
+/* "9.9.9.9", "[2620:fe::fe]:5353": what a pattern may say, as far as it is one address. */
+static int resolver_parse(const char *text, size_t len, struct target *ret,
+			  char error[CONFIG_ERROR_SIZE])
 {
-	static const char *const modes[] = { "remote", "local" };
+	struct pattern p;
 
-	if (word_is(text, len, "tor") ||
-	    (len >= 4 && (word_is(text, 4, "tcp:") || word_is(text, 4, "tor:"))))
-		return fail(error, -ENOTSUP,
-			    "dns mode '%s' is not built yet: use remote or local",
+	if (len == 0 || memchr(text, '/', len) != NULL ||
+	    pattern_parse(text, len, &p, error) < 0 || p.kind != PATTERN_NET ||
+	    (p.has_ports && (p.port_low != p.port_high || p.port_low == 0)))
+		return fail(error, -EINVAL,
+			    "bad resolver '%s': use tcp:ADDRESS or tcp:ADDRESS:PORT, with an IPv6 address in brackets",
 			    shown_word(text, len).text);
-	for (int i = 0; i < 2; i++)
+	*ret = p.host;
+	ret->port = p.has_ports ? p.port_low : 53;
+	return 0;
+}
+
+int dns_parse(const char *text, size_t len, struct config *c, char error[CONFIG_ERROR_SIZE])
+{
+	static const char *const modes[] = { "remote", "local", "tor", "tcp:" };
+	static const enum dns_mode values[] = { DNS_REMOTE, DNS_LOCAL, DNS_TOR };
+	int err;
+
+	if (len >= 4 && word_is(text, 4, "tcp:")) {
+		err = resolver_parse(text + 4, len - 4, &c->dns_server, error);
+		if (err == 0)
+			c->dns = DNS_TCP;
+		return err;
+	}
+	for (int i = 0; i < 3; i++)
 		if (word_is(text, len, modes[i])) {
-			*ret = i == 0 ? DNS_REMOTE : DNS_LOCAL;
+			c->dns = values[i];
 			return 0;
 		}
-	return unknown_mode(text, len, "dns", modes, 2, error);
+	return unknown_mode(text, len, "dns", modes, 4, error);
 }
 
 int udp_parse(const char *text, size_t len, enum udp_mode *ret,

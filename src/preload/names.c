@@ -64,6 +64,31 @@ static int build_list(const struct target *address, const char *node, const char
 	return err;
 }
 
+/* The lists of several addresses, one behind the other, as libc's own is built of malloc's parts. */
+static int build_all(const struct resolve_list *list, const char *node, const char *service,
+		     const struct addrinfo *asked, struct addrinfo **ret)
+{
+	struct addrinfo hints = *asked, *first = NULL, **end = &first;
+	int err = 0;
+
+	for (size_t i = 0; i < list->count && err == 0; i++) {
+		err = build_list(&list->addresses[i], node, service, &hints, end);
+		if (err != 0)
+			break;
+		hints.ai_flags &= ~AI_CANONNAME; /* the first alone has it */
+		while (*end != NULL)
+			end = &(*end)->ai_next;
+	}
+	if (err == 0) {
+		*ret = first;
+	} else {
+		*end = NULL;
+		if (first != NULL)
+			freeaddrinfo(first);
+	}
+	return err;
+}
+
 /* getaddrinfo(3) */
 EXPORT int getaddrinfo(const char *restrict node, const char *restrict service,
 		       const struct addrinfo *restrict hints, struct addrinfo **restrict ret)
@@ -71,7 +96,7 @@ EXPORT int getaddrinfo(const char *restrict node, const char *restrict service,
 	/* What glibc takes for no hints. */
 	struct addrinfo asked = { .ai_flags = AI_V4MAPPED | AI_ADDRCONFIG };
 	struct addrinfo numeric;
-	struct target address;
+	struct resolve_list list;
 	enum resolve_how how;
 	int err;
 
@@ -86,12 +111,12 @@ EXPORT int getaddrinfo(const char *restrict node, const char *restrict service,
 	err = REAL(getaddrinfo)(node, service, &numeric, ret);
 	if (err != EAI_NONAME || (asked.ai_flags & AI_NUMERICHOST) != 0)
 		return err;
-	how = resolve_name(node, asked.ai_family, &address);
+	how = resolve_all(node, asked.ai_family, &list);
 	if (how == RESOLVE_LIBC)
 		return REAL(getaddrinfo)(node, service, hints, ret);
 	if (how != RESOLVE_ADDRESS)
 		return eai_of(how);
-	return build_list(&address, node, service, &asked, ret);
+	return build_all(&list, node, service, &asked, ret);
 }
 
 /* getnameinfo(3) */

@@ -53,8 +53,14 @@ static const struct {
 	{ "proxy a h user u password-file ~/x", "needs HOME" },
 	{ "dns", "f:1:4: something is missing" },
 	{ "dns remot", "f:1:5: unknown dns mode 'remot': did you mean 'remote'?" },
-	{ "dns tcp:9.9.9.9", "not built yet" },
-	{ "dns tor", "not built yet" },
+	{ "dns tcp", "unknown dns mode 'tcp': did you mean 'tcp:'?" },
+	{ "dns tcp:", "bad resolver ''" },
+	{ "dns tcp:dns.example", "bad resolver 'dns.example': use tcp:ADDRESS" },
+	{ "dns tcp:9.9.9.9:0", "bad resolver '9.9.9.9:0'" },
+	{ "dns tcp:9.9.9.9:1-2", "bad resolver" },
+	{ "dns tcp:9.9.9.0/24", "bad resolver" },
+	{ "dns tcp:9.9.9.9:70000", "bad resolver" },
+	{ "dns x", "unknown dns mode 'x': use remote, local, tor or tcp:" },
 	{ "dns remote\ndns local", "f:2:1: 'dns' is set on line 1 already" },
 	{ "dns remote x", "f:1:12: one word too many" },
 	{ "udp maybe", "use proxy, block or direct" },
@@ -211,6 +217,34 @@ START_TEST(variables_are_sources)
 }
 END_TEST
 
+static const struct {
+	const char *text, *server;	/* NULL: none */
+	enum dns_mode mode;
+} modes[] = {
+	{ "dns remote", NULL, DNS_REMOTE },
+	{ "dns LOCAL", NULL, DNS_LOCAL },
+	{ "dns tor", NULL, DNS_TOR },
+	{ "dns tcp:9.9.9.9", "9.9.9.9:53", DNS_TCP },
+	{ "dns TCP:127.0.0.1:5353", "127.0.0.1:5353", DNS_TCP },
+	{ "dns tcp:[2620:fe::fe]", "[2620:fe::fe]:53", DNS_TCP },
+	{ "dns tcp:[2620:fe::fe]:5353", "[2620:fe::fe]:5353", DNS_TCP },
+};
+
+START_TEST(a_dns_mode_may_name_a_resolver)
+{
+	char error[CONFIG_ERROR_SIZE] = "", text[TARGET_TEXT_SIZE];
+	struct config *c = config_new();
+
+	ck_assert_ptr_nonnull(c);
+	ck_assert_msg(config_parse(c, "f", modes[_i].text, strlen(modes[_i].text), NULL, error) == 0,
+		      "%s", error);
+	ck_assert_int_eq(c->dns, modes[_i].mode);
+	if (modes[_i].server != NULL)
+		ck_assert_str_eq(target_text(&c->dns_server, text), modes[_i].server);
+	config_free(c);
+}
+END_TEST
+
 START_TEST(variables_win_over_the_file_and_its_rules_stay)
 {
 	char error[CONFIG_ERROR_SIZE] = "", conf[256];
@@ -331,6 +365,8 @@ int main(void)
 	tcase_add_test(tc, nul_byte_is_refused);
 	tcase_add_loop_test(tc, variables_are_sources, 0,
 			    (int)(sizeof(loads) / sizeof(loads[0])));
+	tcase_add_loop_test(tc, a_dns_mode_may_name_a_resolver, 0,
+			    sizeof(modes) / sizeof(modes[0]));
 	tcase_add_test(tc, variables_win_over_the_file_and_its_rules_stay);
 	tcase_add_test(tc, words_after_the_url_hold_for_that_proxy);
 	tcase_add_loop_test(tc, variables_hold_for_a_proxy_from_a_url, 0, 5);

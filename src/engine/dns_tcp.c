@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: ISC */
+/* dns_tcp.c - ask the resolver of `dns tcp:`, through the proxy (RFC 7766). */
+#include "socksify/dns_tcp.h"
+
+#include <errno.h>
+
+#include "socksify/control.h"
+#include "socksify/dns_msg.h"
+#include "socksify/route.h"
+#include "socksify/sys.h"
+
+#define NS_PER_MS 1000000
+
+/* What libc would wait at most: two attempts of 5 s (resolv.conf(5)). */
+#define PATIENCE_MS 10000
+
+enum { PREFIX = 2 };	/* RFC 1035 section 4.2.2: the length of the message that follows */
+
+int64_t dns_tcp_deadline(void)
+{
+	unsigned ms = route_config()->timeout_ms;
+
+	return sys_now_ns() + (int64_t)(ms < PATIENCE_MS ? ms : PATIENCE_MS) * NS_PER_MS;
+}
+
+/* An open connection to the resolver. */
+struct link {
+	int fd;
+	int64_t deadline;
+};
+
+/* 0 when @events may have come, or -ETIMEDOUT. */
+static int wait_for(const struct link *link, short events)
+{
+	struct pollfd p = { .fd = link->fd, .events = events };
+	int64_t left = link->deadline - sys_now_ns();
+	int n = left <= 0 ? -ETIMEDOUT : sys_poll(&p, 1, left, NULL);
+
+	return n < 0 && n != -EINTR ? n : 0;
+}
+
+/* @more: something follows, and the kernel need not send this alone. */
+static int send_all(const struct link *link, const uint8_t *bytes, size_t len, bool more)
+{
+	while (len > 0) {
+		ssize_t n = sys_send(link->fd, bytes, len,
+				     MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+		int err = 0;
+
+		if (n == -EAGAIN || n == -EINTR)
+			err = wait_for(link, POLLOUT);
+		else if (n < 0)
+			return (int)n;
+		if (err < 0)
+			return err;
+		if (n > 0) {
+			bytes += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+static int receive_all(const struct link *link, uint8_t *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = sys_recv(link->fd, bytes, len, MSG_DONTWAIT);
+		int err = 0;
+
+		if (n == -EAGAIN || n == -EINTR)
+			err = wait_for(link, POLLIN);
+		else if (n <= 0)
+			return n == 0 ? -ECONNRESET : (int)n;
+		if (err < 0)
+			return err;
+		if (n > 0) {
+			bytes += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+static int send_queries(const struct link *link, const struct dns_ask *asks, size_t count)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < count && err == 0; i++) {
+		uint8_t prefix[PREFIX] = { (uint8_t)(asks[i].len >> 8), (uint8_t)asks[i].len };
+
+		err = send_all(link, prefix, PREFIX, true);
+		if (err == 0)
+			err = send_all(link, asks[i].query, asks[i].len, i + 1 < count);
+	}
+	return err;
+}
+
+/* Which question has the ID @id and no answer yet? */
+static struct dns_ask *find(struct dns_ask *asks, size_t count, const uint8_t id[2])
+{
+	for (size_t i = 0; i < count; i++)
+		if (memcmp(asks[i].query, id, 2) == 0 && asks[i].answer_len == 0)
+			return &asks[i];
+	return NULL;
+}
+
+static bool is_answer(const struct dns_ask *ask)
+{
+	struct dns_query q;
+
+	return dns_query_parse(ask->query, ask->len, &q) == DNS_NOERROR &&
+	       dns_reply_matches(ask->answer, ask->answer_len, &q);
+}
+
+static int receive_answer(const struct link *link, struct dns_ask *asks, size_t count)
+{
+	uint8_t start[PREFIX + 2];
+	struct dns_ask *ask;
+	size_t len;
+	int err = receive_all(link, start, sizeof(start));
+
+	if (err < 0)
+		return err;
+	len = (size_t)start[0] << 8 | start[1];
+	ask = find(asks, count, start + PREFIX);
+	if (ask == NULL || len < DNS_HEADER_SIZE)
+		return -EPROTO;
+	if (len > ask->room)
+		return -EMSGSIZE;
+	memcpy(ask->answer, start + PREFIX, 2);
+	err = receive_all(link, ask->answer + 2, len - 2);
+	if (err < 0)
+		return err;
+	ask->answer_len = len;
+	return is_answer(ask) ? 0 : -EPROTO;
+}
+
+/* A resolver on loopback is the proxy's own: only a rule that blocks it keeps us from asking. */
+static int find_proxy(const struct config *config, const struct proxy **ret)
+{
+	struct decision d;
+
+	if (config == NULL || config->dns != DNS_TCP || config->proxy_count == 0)
+		return -ENETDOWN;
+	d = config_decide(config, &config->dns_server, PROTO_TCP);
+	if (d.action == RULE_BLOCK)
+		return -EACCES;
+	*ret = d.action == RULE_VIA ? d.proxy : &config->proxies[0];
+	return 0;
+}
+
+static bool are_queries(struct dns_ask *asks, size_t count)
+{
+	struct dns_query q;
+
+	for (size_t i = 0; i < count; i++) {
+		if (asks[i].len > DNS_MESSAGE_MAX ||
+		    dns_query_parse(asks[i].query, asks[i].len, &q) != DNS_NOERROR)
+			return false;
+		asks[i].answer_len = 0;
+	}
+	return true;
+}
+
+int dns_tcp_exchange(struct dns_ask *asks, size_t count)
+{
+	const struct proxy *proxy;
+	struct control control;
+	struct link link;
+	int err = find_proxy(route_config(), &proxy);
+
+	if (err < 0)
+		return err;
+	if (!are_queries(asks, count))
+		return -EINVAL;
+	link.deadline = dns_tcp_deadline();
+	control_begin(&control, proxy, SOCKS5_CONNECT, &route_config()->dns_server, link.deadline);
+	control_finish(&control);
+	if (control.phase != CONTROL_DONE)
+		return control.error;
+	link.fd = control.fd;
+	err = send_queries(&link, asks, count);
+	for (size_t i = 0; i < count && err == 0; i++)
+		err = receive_answer(&link, asks, count);
+	control_drop(&control);
+	return err;
+}
+
+int dns_tcp_ask(const uint8_t *query, size_t len, uint8_t *answer, size_t room, size_t *ret_len)
+{
+	struct dns_ask ask = { .query = query, .len = len, .answer = answer, .room = room };
+	int err = dns_tcp_exchange(&ask, 1);
+
+	if (err == 0)
+		*ret_len = ask.answer_len;
+	return err;
+}

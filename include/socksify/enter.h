@@ -12,6 +12,7 @@ enum inspection_verdict {
 	INSPECTION_LIBRARY,	/* a shared object that is no program */
 	INSPECTION_LOADER,	/* linked against another C library than glibc */
 	INSPECTION_FOREIGN,	/* other class, byte order or machine */
+	INSPECTION_GO,		/* makes its system calls itself, not by the C library */
 	INSPECTION_SETID,
 	INSPECTION_CAPABILITIES,
 	INSPECTION_UNREADABLE,

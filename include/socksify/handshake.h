@@ -66,6 +66,27 @@ MUST_CHECK int handshake_begin(struct handshake *hs, const struct route *route, 
 			       const struct target *addresses, int count, int64_t deadline);
 
 /*
+ * handshake_allow_ipv4 - let a socket of AF_INET6 speak to ::ffff:a.b.c.d, if that is the proxy's.
+ * Returns 0 or -errno.
+ */
+MUST_CHECK int handshake_allow_ipv4(const struct handshake *hs, int fd, int family);
+
+/*
+ * handshake_hide_options - switch off what would hold the messages back (SO_RCVLOWAT, TCP_CORK).
+ */
+void handshake_hide_options(struct handshake *hs, int fd);
+
+/* Give back what was switched, the cork alone or all of it. */
+void handshake_restore_options(struct handshake *hs, int fd);
+void handshake_restore_cork(struct handshake *hs, int fd);
+
+/*
+ * handshake_send_at_once - what the program sends behind a request must not
+ * wait until the proxy has acknowledged that (RFC 896), a whole round trip.
+ */
+void handshake_send_at_once(struct handshake *hs, int fd);
+
+/*
  * handshake_connect - connect to the proxy: the first of its addresses that does not fail at once.
  * Returns what connect(2) says: 0 and TALKING; -EINPROGRESS, -EINTR and still CONNECTING; or its error.
  */

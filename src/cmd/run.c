@@ -14,6 +14,7 @@
 
 #include "socksify/config.h"
 #include "socksify/enter.h"
+#include "supervised.h"
 
 #define EXIT_OURS 125	/* socksify itself failed */
 #define EXIT_REFUSED 126 /* the command cannot be run, or must not be */
@@ -550,6 +551,22 @@ static int report_not_found(const char *name, const char *path, int err)
 	return EXIT_ABSENT;
 }
 
+/* A program that the library cannot enter; returns only after a failure. */
+static int run_other(const struct config *c, const char *path, char **argv,
+		     const struct inspection *seen)
+{
+	char error[SUPERVISED_ERROR_SIZE];
+
+	if (!supervised_takes(seen->verdict)) {
+		complain("%s %s", seen->path, inspection_text(seen->verdict));
+		return EXIT_REFUSED;
+	}
+	supervised_run(c, seen->verdict, path, argv, error);
+	complain("%s %s", seen->path, inspection_text(seen->verdict));
+	complain("%s cannot be supervised either: %s", path, error);
+	return EXIT_REFUSED;
+}
+
 /* What is no ELF file and has no "#!" line is a script for the shell, as in execvp(3). */
 static int run_shell_text(const char *path, char **argv, int argc)
 {
@@ -593,15 +610,13 @@ static int export_asan(void)
 }
 
 /* Becomes the program at @path; returns only an exit status after a failure. */
-static int run_program(const char *path, char **argv, int argc)
+static int run_program(const struct config *c, const char *path, char **argv, int argc)
 {
 	struct inspection seen;
 	int status = 0;
 
-	if (inspect_program(path, &seen) < 0) {
-		complain("%s %s", seen.path, inspection_text(seen.verdict));
-		return EXIT_REFUSED;
-	}
+	if (inspect_program(path, &seen) < 0)
+		return run_other(c, path, argv, &seen);
 	if (seen.needs_to_be_first && export_asan() < 0) {
 		complain("out of memory: free some");
 		return EXIT_OURS;
@@ -619,14 +634,14 @@ static int run_program(const char *path, char **argv, int argc)
 }
 
 /* The same for a command, which is searched for. */
-static int run_command(char **argv, int argc)
+static int run_command(const struct config *c, char **argv, int argc)
 {
 	char path[PATH_MAX];
 	int err = find_program(argv[0], path);
 
 	if (err < 0)
 		return report_not_found(argv[0], path, err);
-	return run_program(path, argv, argc);
+	return run_program(c, path, argv, argc);
 }
 
 /* Each line a message of its own. */
@@ -697,9 +712,9 @@ int main(int argc, char **argv)
 		if (status != 0)
 			break;
 		if (mode == EXEC)
-			status = run_program(target, argv + i, argc - i);
+			status = run_program(c, target, argv + i, argc - i);
 		else
-			status = mode == RUN ? run_command(argv + i, argc - i) :
+			status = mode == RUN ? run_command(c, argv + i, argc - i) :
 					       print_environment();
 		break;
 	}

@@ -93,43 +93,6 @@ static void log_result(const struct handshake *hs)
 		 reason != NULL ? reason : "unknown error", NULL);
 }
 
-static void restore_cork(struct handshake *hs, int fd)
-{
-	int on = 1;
-
-	if (hs->cork)
-		(void)!sys_setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
-	hs->cork = false;
-}
-
-/*
- * What the program sends behind a request must not wait until the proxy has
- * acknowledged that (RFC 896), a whole round trip.
- */
-static void send_at_once(struct handshake *hs, int fd)
-{
-	int now = 0, on = 1;
-	socklen_t len = sizeof(now);
-
-	if (sys_getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &now, &len) == 0 && now == 0 &&
-	    sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0)
-		hs->delay = true;
-}
-
-static void restore_options(struct handshake *hs, int fd)
-{
-	int off = 0;
-
-	restore_cork(hs, fd);
-	if (hs->delay)
-		(void)!sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off));
-	hs->delay = false;
-	if (hs->rcvlowat != 0)
-		(void)!sys_setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &hs->rcvlowat,
-				      sizeof(hs->rcvlowat));
-	hs->rcvlowat = 0;
-}
-
 /*
  * Make the socket look as if the kernel's connect had been refused: AF_UNSPEC
  * gives it an error and TCP_CLOSE (POLLERR, POLLHUP, no peer), the shutdown
@@ -150,8 +113,8 @@ static void show_refused(const struct handshake *hs, int fd)
 /* The request is sent, and an optimist takes that for a connection. */
 static void show_early(struct conn *conn, struct handshake *hs, int fd)
 {
-	restore_cork(hs, fd);
-	send_at_once(hs, fd);
+	handshake_restore_cork(hs, fd);
+	handshake_send_at_once(hs, fd);
 	conn_set_proxy(conn, &hs->addresses[hs->address_at]);
 	if (conn_change_state(conn, CONN_PENDING, CONN_OWED))
 		epreg_hide(conn);
@@ -164,7 +127,7 @@ static void settle(struct conn *conn, struct handshake *hs, int fd)
 
 	if (!retire(conn, hs))
 		return;
-	restore_options(hs, fd);
+	handshake_restore_options(hs, fd);
 	conn_set_proxy(conn, &hs->addresses[hs->address_at]);
 	if (phase == HANDSHAKE_DONE) {
 		conn_set_state(conn, CONN_CONNECTED);
@@ -427,7 +390,7 @@ static void give_up(struct conn *conn, int fd, enum conn_state state)
 	struct handshake *hs = enter(conn);
 
 	if (hs != NULL && retire(conn, hs)) {
-		restore_options(hs, fd);
+		handshake_restore_options(hs, fd);
 		conn_set_state(conn, state);
 		epreg_show(conn, state == CONN_CONNECTED);
 	}

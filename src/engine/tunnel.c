@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -56,34 +55,6 @@ static int set_send_timeout(int fd, int64_t ns)
 	struct timeval tv = { us / 1000000, us % 1000000 };
 
 	return sys_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-}
-
-/* Options that would hold the messages back: off until the handshake is over. */
-static void hide_options(struct attempt *a)
-{
-	int off = 0, one = 1, lowat = get_int(a->fd, SOL_SOCKET, SO_RCVLOWAT);
-
-	if (lowat > 1 &&
-	    sys_setsockopt(a->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one)) == 0)
-		a->hs->rcvlowat = lowat;
-	if (get_int(a->fd, IPPROTO_TCP, TCP_CORK) != 0 &&
-	    sys_setsockopt(a->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off)) == 0)
-		a->hs->cork = true;
-}
-
-/* ::ffff:a.b.c.d needs a socket that may speak IPv4. */
-static int allow_ipv4(const struct attempt *a, int family)
-{
-	int off = 0;
-	bool needed = false;
-
-	if (family != AF_INET6)
-		return 0;
-	for (int i = 0; i < a->hs->address_count; i++)
-		needed = needed || IN6_IS_ADDR_V4MAPPED(&a->hs->addresses[i].in6.sin6_addr);
-	if (!needed || get_int(a->fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0)
-		return 0;
-	return sys_setsockopt(a->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 }
 
 /* What the marks do not say, or not for sure; @err is passed through. */
@@ -242,7 +213,7 @@ static int prepare(struct attempt *a, const struct route *route, int family)
 	a->start = sys_now_ns();
 	err = handshake_begin(a->hs, route, family, addresses, count,
 			      a->start + (int64_t)route_config()->timeout_ms * NS_PER_MS);
-	return err < 0 ? err : allow_ipv4(a, family);
+	return err < 0 ? err : handshake_allow_ipv4(a->hs, a->fd, family);
 }
 
 static void look_at_options(struct attempt *a)
@@ -250,7 +221,7 @@ static void look_at_options(struct attempt *a)
 	if (a->known && (fdtab_marks(a->fd) & FD_OPTIONS) == 0)
 		return;
 	a->own_timeout = send_timeout(a->fd);
-	hide_options(a);
+	handshake_hide_options(a->hs, a->fd);
 }
 
 int tunnel_connect(int fd, const struct route *route,

@@ -16,6 +16,8 @@
 
 #define DEPTH_MAX 4	/* of "#!" interpreters; the kernel's own limit is near */
 #define HEADERS_MAX 512	/* program headers; real programs have a dozen */
+#define NOTES_MAX 64	/* of a segment; real ones have three */
+#define GO_BUILD_MAX 65536 /* where Go's own tools look, too */
 #define DYNAMIC_MAX 4096 /* entries of the dynamic section; real ones have fifty */
 #define DYNAMIC_ROOM 32	/* of them looked at in one go */
 #define LOADER_SIZE 256	/* a path that is longer is no loader that we know */
@@ -184,6 +186,57 @@ static bool needs_to_be_first(int fd, const ElfW(Ehdr) *eh, const struct dynamic
 	return false;
 }
 
+/*
+ * Go's linker writes its build identifier as a note of the owner "Go" (elf(5)),
+ * which stripping leaves.  A program built without one has no such note, but
+ * its data segment begins with the build information, on 16 octets aligned
+ * (debug/buildinfo).
+ */
+static bool has_go_note(int fd, const ElfW(Phdr) *ph)
+{
+	static const char owner[4] = "Go";
+	ElfW(Nhdr) note;
+	char name[sizeof(owner)];
+	uint64_t at = 0;
+
+	for (int i = 0; i < NOTES_MAX && at + sizeof(note) + sizeof(name) <= ph->p_filesz; i++) {
+		if (read_at(fd, &note, sizeof(note), ph->p_offset + at) < 0 ||
+		    read_at(fd, name, sizeof(name), ph->p_offset + at + sizeof(note)) < 0)
+			return false;
+		if (note.n_namesz == sizeof(owner) && memcmp(name, owner, sizeof(owner)) == 0)
+			return true;
+		at += sizeof(note) + (((uint64_t)note.n_namesz + 3) & ~UINT64_C(3)) +
+		      (((uint64_t)note.n_descsz + 3) & ~UINT64_C(3));
+	}
+	return false;
+}
+
+static bool has_go_build(int fd, const ElfW(Phdr) *ph)
+{
+	static const char magic[] = "\xff Go buildinf:";
+	char block[4096];
+	uint64_t end = ph->p_filesz < GO_BUILD_MAX ? ph->p_filesz : GO_BUILD_MAX;
+
+	for (uint64_t at = 0; at + sizeof(magic) - 1 <= end; at += sizeof(block)) {
+		size_t size = end - at < sizeof(block) ? (size_t)(end - at) : sizeof(block);
+
+		if (read_at(fd, block, size, ph->p_offset + at) < 0)
+			return false;
+		for (size_t i = 0; i + sizeof(magic) - 1 <= size; i += 16)
+			if (memcmp(block + i, magic, sizeof(magic) - 1) == 0)
+				return true;
+	}
+	return false;
+}
+
+static bool is_go(int fd, const ElfW(Phdr) *ph)
+{
+	if (ph->p_type == PT_NOTE)
+		return has_go_note(fd, ph);
+	return ph->p_type == PT_LOAD && (ph->p_flags & (PF_W | PF_X)) == PF_W &&
+	       has_go_build(fd, ph);
+}
+
 /* Is the file an ELF object for this build?  @ret is written if so. */
 static enum inspection_verdict read_header(int fd, ElfW(Ehdr) *ret)
 {
@@ -207,7 +260,7 @@ static enum inspection_verdict read_header(int fd, ElfW(Ehdr) *ret)
 static enum inspection_verdict inspect_elf(int fd, struct inspection *seen)
 {
 	enum inspection_verdict verdict;
-	bool has_loader = false;
+	bool has_loader = false, go = false;
 	struct dynamic dynamic = { .has_soname = false };
 	ElfW(Ehdr) eh;
 	ElfW(Phdr) ph;
@@ -229,10 +282,11 @@ static enum inspection_verdict inspect_elf(int fd, struct inspection *seen)
 		}
 		if (ph.p_type == PT_DYNAMIC)
 			dynamic = read_dynamic(fd, &ph);
+		go = go || is_go(fd, &ph);
 	}
 	seen->needs_to_be_first = has_loader && needs_to_be_first(fd, &eh, &dynamic);
 	if (has_loader)
-		return INSPECTION_ENTERABLE;
+		return go ? INSPECTION_GO : INSPECTION_ENTERABLE;
 	if (eh.e_type != ET_DYN || !dynamic.has_soname)
 		return INSPECTION_STATIC;
 
@@ -410,6 +464,9 @@ const char *inspection_text(enum inspection_verdict verdict)
 		return "is for another machine or word size than this socksify: "
 		       "use the program's build for this machine, "
 		       "or a socksify built for that one";
+	case INSPECTION_GO:
+		return "is written in Go and makes its system calls itself, past a preloaded library: "
+		       "use the program's own proxy setting";
 	case INSPECTION_SETID:
 		return "changes its user or group when it starts (setuid, setgid), "
 		       "so the system drops preloaded libraries: "

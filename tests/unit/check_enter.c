@@ -23,9 +23,15 @@ extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 /* A whole small program: header, two program headers, a loader, a dynamic section. */
 struct image {
 	ElfW(Ehdr) eh;
-	ElfW(Phdr) ph[2];
+	ElfW(Phdr) ph[3];
 	char loader[64];
 	ElfW(Dyn) dynamic[2];
+	struct {
+		ElfW(Nhdr) head;
+		char owner[4];
+		char text[8];
+	} note[2];
+	char segment[8192];
 };
 
 static char dir[] = "/tmp/check_enter.XXXXXX";
@@ -113,6 +119,47 @@ START_TEST(glibc_program_is_entered)
 	i.eh.e_type = ET_EXEC;
 	ck_assert_int_eq(verdict_on_image(&i), INSPECTION_ENTERABLE);
 	ck_assert_int_eq(verdict_on("/bin/sh"), INSPECTION_ENTERABLE);
+}
+END_TEST
+
+/* What Go's linker leaves in a program that is linked with the C library. */
+START_TEST(go_program_is_told_by_its_note)
+{
+	struct image i = program("/lib64/ld-linux-x86-64.so.2");
+
+	i.eh.e_phnum = 3;
+	i.ph[2].p_type = PT_NOTE;
+	i.ph[2].p_offset = offsetof(struct image, note);
+	i.ph[2].p_filesz = sizeof(i.note);
+	i.note[0].head = (ElfW(Nhdr)){ 4, sizeof(i.note[0].text), 3 };
+	strcpy(i.note[0].owner, "GNU");
+	i.note[1] = i.note[0];
+	ck_assert_int_eq(verdict_on_image(&i), INSPECTION_ENTERABLE);
+	i.note[1].head.n_type = 4;
+	memcpy(i.note[1].owner, "Go\0", 4);
+	ck_assert_int_eq(verdict_on_image(&i), INSPECTION_GO);
+	i.ph[2].p_filesz = sizeof(i.note[0]);
+	ck_assert_int_eq(verdict_on_image(&i), INSPECTION_ENTERABLE);
+}
+END_TEST
+
+START_TEST(go_program_is_told_by_its_build_information)
+{
+	struct image i = program("/lib64/ld-linux-x86-64.so.2");
+
+	i.eh.e_phnum = 3;
+	i.ph[2].p_type = PT_LOAD;
+	i.ph[2].p_flags = PF_R | PF_W;
+	i.ph[2].p_offset = offsetof(struct image, segment);
+	i.ph[2].p_filesz = sizeof(i.segment);
+	memcpy(i.segment + 4096 + 32, "\xff Go buildinf:", 14);
+	ck_assert_int_eq(verdict_on_image(&i), INSPECTION_GO);
+	i.ph[2].p_flags = PF_R | PF_X;
+	ck_assert_int_eq(verdict_on_image(&i), INSPECTION_ENTERABLE);
+	i.ph[2].p_flags = PF_R | PF_W;
+	memmove(i.segment + 4096 + 40, i.segment + 4096 + 32, 14); /* not aligned */
+	memset(i.segment + 4096 + 32, 0, 8);
+	ck_assert_int_eq(verdict_on_image(&i), INSPECTION_ENTERABLE);
 }
 END_TEST
 
@@ -404,6 +451,8 @@ int main(void)
 
 	tcase_add_checked_fixture(t, make_dir, remove_dir);
 	tcase_add_test(t, glibc_program_is_entered);
+	tcase_add_test(t, go_program_is_told_by_its_note);
+	tcase_add_test(t, go_program_is_told_by_its_build_information);
 	tcase_add_test(t, static_program_is_refused);
 	tcase_add_test(t, library_is_no_program_but_the_loader_is);
 	tcase_add_test(t, other_loaders_are_refused);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: ISC */
+/* supervised.h - commands that no library can enter: under the supervisor, or refused. */
+#ifndef SOCKSIFY_CMD_SUPERVISED_H
+#define SOCKSIFY_CMD_SUPERVISED_H
+
+#include "socksify/config.h"
+#include "socksify/enter.h"
+
+#define SUPERVISED_ERROR_SIZE 512
+
+/* Does the supervisor help with such a program? */
+bool supervised_takes(enum inspection_verdict verdict);
+
+/*
+ * supervised_run - run the command, with all of its children, under the supervisor.
+ * @verdict: what inspect_program() found
+ * @path:    of the command
+ * @error:   on failure "what is wrong: what to do", to follow a name
+ * Returns only after a failure.
+ */
+void supervised_run(const struct config *c, enum inspection_verdict verdict, const char *path,
+		    char **argv, char error[SUPERVISED_ERROR_SIZE]);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: ISC */
+/* datagram.c - datagrams of supervised programs: sent for them, to where the rules let them. */
+#include <errno.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "later.h"
+#include "message.h"
+#include "serve.h"
+#include "socksify/route.h"
+#include "socksify/sys.h"
+#include "tracee.h"
+
+#define DATAGRAM_MAX 65536
+#define CONTROL_MAX 1024	/* octets of control messages; IP has some twenty of 20 to 40 */
+#define NS_PER_US 1000
+
+#ifndef MSG_ZEROCOPY
+#define MSG_ZEROCOPY 0x4000000
+#endif
+
+/* Buffers of the one thread there is. */
+static char payload[DATAGRAM_MAX];
+static _Alignas(struct cmsghdr) char control[CONTROL_MAX];
+static struct message message;
+
+/* --- where to --- */
+
+/*
+ * Where a datagram to @to goes.
+ * Returns the length of the address, which may be another one now, or -errno.
+ */
+static int redirect(const struct subject *s, struct sockaddr_storage *to, socklen_t len)
+{
+	struct route route;
+	int err;
+
+	err = route_for_socket(s->fd, (const struct sockaddr *)to, len, &route);
+	if (err < 0)
+		return err;
+	/* No association with a proxy from here yet: as if the network were not there. */
+	return route.verdict == ROUTE_DIRECT ? (int)len : -ENETUNREACH;
+}
+
+int serve_datagram_connect(const struct subject *s, const struct sockaddr_storage *to,
+			   socklen_t len)
+{
+	struct sockaddr_storage there = *to;
+	int left = (int)len;
+
+	if (len >= sizeof(to->ss_family) && to->ss_family != AF_UNSPEC)
+		left = redirect(s, &there, len);
+	return left < 0 ? left : sys_connect(s->fd, &there, (socklen_t)left);
+}
+
+/* --- sending --- */
+
+/* The address that a send names: its length, 0 for none, or -errno. */
+static int read_destination(const struct call *c, const struct subject *s,
+			    const struct message *m, struct sockaddr_storage *ret)
+{
+	int len;
+
+	if (m->name == 0 || (m->header != 0 && m->name_len == 0))
+		return 0;
+	len = tracee_read_address(c, m->name, m->name_len, ret);
+	if (len < 0)
+		return len;
+	/* Unlike connect(2), sending takes AF_UNSPEC for AF_INET, or for no address (udp_sendmsg() in the kernel). */
+	if (len >= (int)sizeof(ret->ss_family) && ret->ss_family == AF_UNSPEC) {
+		if (s->domain == AF_INET6)
+			return 0;
+		ret->ss_family = AF_INET;
+	}
+	return redirect(s, ret, (socklen_t)len);
+}
+
+static int read_control(const struct call *c, const struct message *m)
+{
+	if (m->control_len == 0)
+		return 0;
+	if (c->compat)
+		return -EOPNOTSUPP; /* control messages of the other word size */
+	if (m->control_len > sizeof(control))
+		return -ENOBUFS;
+	return tracee_read(c, m->control, control, m->control_len);
+}
+
+/* One message.  Returns octets or -errno. */
+static ssize_t send_one(const struct call *c, const struct subject *s, unsigned i)
+{
+	struct sockaddr_storage to;
+	struct iovec piece = { payload, 0 };
+	struct msghdr h = { .msg_iov = &piece, .msg_iovlen = 1 };
+	int flags = message_flags(c), len, err = message_read(c, i, &message);
+	ssize_t n;
+
+	if (err < 0)
+		return err;
+	if ((flags & MSG_ZEROCOPY) != 0)
+		return -ENOBUFS; /* the pages would be ours; programs copy then */
+	if (message.size > sizeof(payload))
+		return -EMSGSIZE;
+	len = read_destination(c, s, &message, &to);
+	err = len < 0 ? len : read_control(c, &message);
+	if (err < 0)
+		return err;
+	n = message.size > 0 ?
+	    tracee_gather(c, message.piece, message.count, payload, message.size) : 0;
+	if (n < 0 || (size_t)n != message.size)
+		return -EFAULT;
+	piece.iov_len = message.size;
+	h.msg_name = len > 0 ? &to : NULL;
+	h.msg_namelen = (socklen_t)len;
+	h.msg_control = message.control_len > 0 ? control : NULL;
+	h.msg_controllen = message.control_len;
+	n = sendmsg(s->fd, &h, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+	return n < 0 ? -errno : n;
+}
+
+/* All of them; as in the kernel an error counts only for the first one. */
+static int64_t send_all(const struct call *c, const struct subject *s)
+{
+	unsigned count = message_count(c), sent;
+	ssize_t n = 0;
+
+	if (c->kind != CALL_SENDMMSG)
+		return send_one(c, s, 0);
+	if (count > MESSAGE_PIECES)
+		count = MESSAGE_PIECES;
+	for (sent = 0; sent < count; sent++) {
+		n = send_one(c, s, sent);
+		if (n < 0)
+			break;
+		if (message_write_length(c, sent, (unsigned)n) < 0)
+			return -EFAULT;
+	}
+	return sent > 0 ? sent : n;
+}
+
+static int64_t own_timeout(int fd, int name)
+{
+	struct timeval tv = { 0, 0 };
+	socklen_t len = sizeof(tv);
+
+	if (sys_getsockopt(fd, SOL_SOCKET, name, &tv, &len) < 0)
+		return 0;
+	return ((int64_t)tv.tv_sec * 1000000 + tv.tv_usec) * NS_PER_US;
+}
+
+/* Answer it, or let it wait as the program's socket would. */
+static void settle(const struct call *c, const struct subject *s, int64_t result,
+		   uint32_t events, int timeout)
+{
+	bool waits = !s->nonblocking && (message_flags(c) & MSG_DONTWAIT) == 0;
+
+	if (result == -EAGAIN && waits) {
+		later_serve(c, s->fd, events, own_timeout(s->fd, timeout));
+		return;
+	}
+	(void)listener_reply(c->id, result);
+	close(s->fd);
+}
+
+void serve_send(const struct call *c)
+{
+	struct subject s;
+	int is_inet = serve_look(c, &s);
+
+	if (is_inet < 0) {
+		(void)listener_reply(c->id, is_inet);
+	} else if (is_inet == 0) {
+		(void)listener_continue(c->id);
+	} else if (s.type == SOCK_STREAM) {
+		/* Without MSG_FASTOPEN, which the filter refuses, a stream ignores addresses. */
+		(void)listener_continue(c->id);
+		close(s.fd);
+	} else {
+		settle(c, &s, send_all(c, &s), EPOLLOUT, SO_SNDTIMEO);
+	}
+}
+
+/* What comes in is the program's, wherever it comes from. */
+void serve_receive(const struct call *c)
+{
+	(void)listener_continue(c->id);
+}

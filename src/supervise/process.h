@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+/* process.h - the three processes: the front that people see, the supervisor, the program. */
+#ifndef SOCKSIFY_SUPERVISE_PROCESS_H
+#define SOCKSIFY_SUPERVISE_PROCESS_H
+
+#include <sys/types.h>
+
+#include "socksify/supervise.h"
+
+/* What the supervisor tells the front. */
+enum report_kind {
+	REPORT_FAILED,	/* value: a step, error: errno */
+	REPORT_STARTED,	/* value: the program's pid */
+	REPORT_STOPPED,	/* value: a signal */
+	REPORT_ENDED,	/* value: as from waitpid(2); error: 0 when the supervisor ends, too */
+};
+
+struct report {
+	enum report_kind kind;
+	int value;
+	int error;
+};
+
+struct program {
+	const char *path;
+	char *const *argv;
+	char *const *env;
+};
+
+/*
+ * front_run - be what the caller of socksify sees: hand on signals, stop when
+ * the program stops, end as it ends.
+ * @supervisor: its pid;  @reports: where it reports
+ * Returns only after REPORT_FAILED, with @ret set.
+ */
+void front_run(pid_t supervisor, int reports, struct supervise_failure *ret);
+
+/*
+ * watch_run - start the program under the filter and serve its calls.
+ * @reports: to the front.  Does not return.
+ */
+_Noreturn void watch_run(const struct program *p, int reports);
+
+/*
+ * Let go of what was inherited: whoever reads from such a pipe waits for the
+ * end of all who hold it.
+ * @keep: descriptors from 3 on that stay, ascending
+ */
+void drop_descriptors(const int *keep, int count);
+void drop_streams(bool with_stderr);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+/* serve.h - what becomes of each reported call. */
+#ifndef SOCKSIFY_SUPERVISE_SERVE_H
+#define SOCKSIFY_SUPERVISE_SERVE_H
+
+#include "listener.h"
+
+/* A socket that a call is about. */
+struct subject {
+	int fd;			/* our copy of the descriptor */
+	int domain, type;
+	bool nonblocking;
+	uint64_t cookie;
+};
+
+/*
+ * serve_look - what a call is about.
+ * @ret: a socket of AF_INET or AF_INET6; its fd is the caller's to close
+ * Returns 1; 0 for anything else, which is the kernel's business; or -errno.
+ */
+MUST_CHECK int serve_look(const struct call *c, struct subject *ret);
+
+/* Answer the call, now or later. */
+void serve_call(struct call *c);
+
+/* Streams: stream.c */
+void serve_connect(const struct call *c);
+void serve_getpeername(const struct call *c);
+void serve_getsockopt(const struct call *c);
+
+/* Datagrams: datagram.c.  sendto(2), sendmsg(2), sendmmsg(2); recvfrom(2), recvmsg(2), recvmmsg(2). */
+void serve_send(const struct call *c);
+void serve_receive(const struct call *c);
+
+/*
+ * connect(2) of a datagram socket.
+ * Returns what the call is to be answered with.
+ */
+MUST_CHECK int serve_datagram_connect(const struct subject *s,
+				      const struct sockaddr_storage *to, socklen_t len);
+
+/* i386: socket(2) by socketcall(2), whose arguments no filter could see. */
+void serve_socket(const struct call *c);
+
+#endif

@@ -7,17 +7,23 @@
 
 #include "later.h"
 #include "message.h"
+#include "responder.h"
 #include "serve.h"
+#include "socksify/dns_msg.h"
 #include "socksify/route.h"
 #include "socksify/sys.h"
 #include "tracee.h"
 
 #define DATAGRAM_MAX 65536
 #define CONTROL_MAX 1024	/* octets of control messages; IP has some twenty of 20 to 40 */
+#define ASKERS 4096u		/* a power of two */
 #define NS_PER_US 1000
 
 #ifndef MSG_ZEROCOPY
 #define MSG_ZEROCOPY 0x4000000
+#endif
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71	/* Linux 5.14 */
 #endif
 
 /* Buffers of the one thread there is. */
@@ -25,7 +31,58 @@ static char payload[DATAGRAM_MAX];
 static _Alignas(struct cmsghdr) char control[CONTROL_MAX];
 static struct message message;
 
+/*
+ * Sockets that asked a nameserver, by cookie; who receives by another is not
+ * disturbed.  One that is pushed out of the table sees who answered it really.
+ */
+static uint64_t askers[ASKERS];
+static bool has_askers;
+
+static void note_asker(const struct subject *s)
+{
+	askers[s->cookie % ASKERS] = s->cookie;
+	has_askers = true;
+}
+
+static bool is_asker(const struct subject *s)
+{
+	return has_askers && askers[s->cookie % ASKERS] == s->cookie;
+}
+
 /* --- where to --- */
+
+/* Our loopback is another one than that of a socket in another network namespace. */
+static bool is_foreign(int fd)
+{
+	static uint64_t ours;
+	uint64_t its;
+	socklen_t len = sizeof(its);
+	int own;
+
+	if (ours == 0) {
+		own = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (own < 0 || sys_getsockopt(own, SOL_SOCKET, SO_NETNS_COOKIE, &ours, &len) < 0)
+			ours = UINT64_MAX; /* an old kernel: cannot be told */
+		if (own >= 0)
+			close(own);
+	}
+	len = sizeof(its);
+	return sys_getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &its, &len) == 0 &&
+	       ours != UINT64_MAX && its != ours;
+}
+
+static int ask_responder(const struct subject *s, const struct target *asked,
+			 struct sockaddr_storage *to)
+{
+	union sockaddr_any instead;
+	int len = is_foreign(s->fd) ? -ENETUNREACH : responder_for(asked, s->domain, &instead);
+
+	if (len < 0)
+		return len;
+	note_asker(s);
+	memcpy(to, &instead, (size_t)len);
+	return len;
+}
 
 /*
  * Where a datagram to @to goes.
@@ -33,9 +90,15 @@ static struct message message;
  */
 static int redirect(const struct subject *s, struct sockaddr_storage *to, socklen_t len)
 {
+	const struct config *config = route_config();
+	struct target t;
 	struct route route;
 	int err;
 
+	if (config->dns == DNS_REMOTE && s->type == SOCK_DGRAM &&
+	    target_from_sockaddr((const struct sockaddr *)to, len, &t) == 0 &&
+	    t.port == DNS_PORT)
+		return ask_responder(s, &t, to);
 	err = route_for_socket(s->fd, (const struct sockaddr *)to, len, &route);
 	if (err < 0)
 		return err;
@@ -181,8 +244,92 @@ void serve_send(const struct call *c)
 	}
 }
 
-/* What comes in is the program's, wherever it comes from. */
+/* --- receiving --- */
+
+/* Give to the program what was received: octets as recvmsg(2) counts them, or -errno. */
+static int64_t deliver(const struct call *c, const struct subject *s, const struct msghdr *h,
+		       size_t len)
+{
+	const union sockaddr_any *from = h->msg_name;
+	union sockaddr_any asked;
+	int asked_len = responder_asked(from, s->domain, &asked), err;
+	size_t room = len < message.size ? len : message.size;
+
+	if (room > 0 && tracee_scatter(c, message.piece, message.count, payload, room) !=
+				(ssize_t)room)
+		return -EFAULT;
+	err = asked_len > 0 ? message_write_source(c, &message, &asked, (socklen_t)asked_len)
+			    : message_write_source(c, &message, from, h->msg_namelen);
+	if (err == 0 && h->msg_controllen > 0)
+		err = tracee_write(c, message.control, control, h->msg_controllen);
+	if (err == 0)
+		err = message_write_rest(c, &message, h->msg_controllen,
+					 h->msg_flags & ~MSG_CMSG_CLOEXEC);
+	return err < 0 ? err : (int64_t)((message_flags(c) & MSG_TRUNC) != 0 ? len : room);
+}
+
+static int64_t receive(const struct call *c, const struct subject *s)
+{
+	struct sockaddr_storage from;
+	struct iovec piece = { payload, sizeof(payload) };
+	struct msghdr h = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &piece,
+			    .msg_iovlen = 1, .msg_control = control };
+	int flags = message_flags(c) & ~(MSG_WAITALL | MSG_WAITFORONE);
+	int64_t result;
+	int err;
+	ssize_t n;
+
+	err = message_read(c, 0, &message);
+	if (err < 0)
+		return err;
+	if (message.size < sizeof(payload))
+		piece.iov_len = message.size;
+	if (!c->compat)
+		h.msg_controllen = message.control_len < sizeof(control) ? message.control_len
+									 : sizeof(control);
+	n = recvmsg(s->fd, &h, flags | MSG_DONTWAIT | MSG_TRUNC);
+	if (n < 0)
+		return -errno;
+	result = deliver(c, s, &h, (size_t)n);
+	if (result >= 0 && c->kind == CALL_RECVMMSG) {
+		err = message_write_length(c, 0, (unsigned)result);
+		result = err < 0 ? err : 1;
+	}
+	return result;
+}
+
 void serve_receive(const struct call *c)
 {
-	(void)listener_continue(c->id);
+	struct subject s;
+	int is_inet;
+
+	if (!has_askers || message_count(c) == 0) {
+		(void)listener_continue(c->id);
+		return;
+	}
+	is_inet = serve_look(c, &s);
+	if (is_inet < 0) {
+		(void)listener_reply(c->id, is_inet);
+	} else if (is_inet == 0) {
+		(void)listener_continue(c->id);
+	} else if (s.type == SOCK_STREAM || !is_asker(&s)) {
+		(void)listener_continue(c->id);
+		close(s.fd);
+	} else {
+		settle(c, &s, receive(c, &s), EPOLLIN, SO_RCVTIMEO);
+	}
+}
+
+bool serve_has_askers(void)
+{
+	return has_askers;
+}
+
+int serve_asked_peer(const struct subject *s, union sockaddr_any *ret)
+{
+	union sockaddr_any peer;
+	socklen_t len = sizeof(peer);
+
+	return is_asker(s) && sys_getpeername(s->fd, &peer, &len) == 0 ?
+		       responder_asked(&peer, s->domain, ret) : 0;
 }

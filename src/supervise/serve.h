@@ -39,6 +39,15 @@ void serve_receive(const struct call *c);
 MUST_CHECK int serve_datagram_connect(const struct subject *s,
 				      const struct sockaddr_storage *to, socklen_t len);
 
+/*
+ * serve_asked_peer - the nameserver that a datagram socket was connected to.
+ * Returns the length of the address in @ret, or 0: it is connected to nothing of ours.
+ */
+int serve_asked_peer(const struct subject *s, union sockaddr_any *ret);
+
+/* Was any nameserver asked at all? */
+bool serve_has_askers(void);
+
 /* i386: socket(2) by socketcall(2), whose arguments no filter could see. */
 void serve_socket(const struct call *c);
 

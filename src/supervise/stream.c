@@ -194,67 +194,87 @@ void serve_connect(const struct call *c)
 	}
 }
 
-/* The flow of the call's socket, or NULL; then it is answered. */
-static struct flow *find(const struct call *c)
+/*
+ * find - what is known of the call's socket.
+ * @ret:      its flow, or NULL for one that asks a nameserver
+ * @ret_peer: what it was connected to, of *@ret_len octets; 0: it is not connected yet
+ * False: it is none of ours, and the call is answered.
+ */
+static bool find(const struct call *c, struct flow **ret, union sockaddr_any *ret_peer,
+		 socklen_t *ret_len)
 {
 	struct flow *f = NULL;
 	struct subject s;
-	int is_inet;
+	int is_inet = 0, len = 0;
 
-	if (flow_count() == 0) {
-		(void)listener_continue(c->id);
-		return NULL;
-	}
-	is_inet = serve_look(c, &s);
+	if (flow_count() > 0 || serve_has_askers())
+		is_inet = serve_look(c, &s);
 	if (is_inet < 0) {
 		(void)listener_reply(c->id, is_inet);
-		return NULL;
+		return false;
 	}
 	if (is_inet == 1) {
 		f = flow_find(s.cookie);
 		/* Without a peer the kernel has the right errno. */
 		if (f != NULL && f->state == FLOW_CONNECTED && !has_peer(s.fd))
 			f = NULL;
+		if (f == NULL && s.type == SOCK_DGRAM)
+			len = serve_asked_peer(&s, ret_peer);
 		close(s.fd);
 	}
-	if (f == NULL)
+	if (f != NULL && f->state == FLOW_CONNECTED) {
+		*ret_peer = f->peer;
+		len = (int)f->peer_len;
+	}
+	if (f == NULL && len == 0) {
 		(void)listener_continue(c->id);
-	return f;
+		return false;
+	}
+	*ret = f;
+	*ret_len = (socklen_t)len;
+	return true;
 }
 
 void serve_getpeername(const struct call *c)
 {
-	struct flow *f = find(c);
+	union sockaddr_any peer;
+	struct flow *f;
+	socklen_t len;
 
-	if (f == NULL)
-		return;
-	(void)listener_reply(c->id, f->state != FLOW_CONNECTED ? -ENOTCONN :
-			     tracee_write_address(c, c->arg[1], c->arg[2], &f->peer, f->peer_len));
+	if (find(c, &f, &peer, &len))
+		(void)listener_reply(c->id, len == 0 ? -ENOTCONN :
+				     tracee_write_address(c, c->arg[1], c->arg[2], &peer, len));
 }
 
 /* SO_PEERNAME is getpeername(2) by another door, but refuses to cut. */
-static int give_peer(const struct call *c, const struct flow *f)
+static int give_peer(const struct call *c, const union sockaddr_any *peer, socklen_t len)
 {
 	int room, err;
 
-	if (f->state != FLOW_CONNECTED)
+	if (len == 0)
 		return -ENOTCONN;
 	err = tracee_read(c, c->arg[4], &room, sizeof(room));
 	if (err < 0)
 		return err;
-	if (room < (int)f->peer_len)
+	if (room < (int)len)
 		return -EINVAL;
-	return tracee_write(c, c->arg[3], &f->peer, f->peer_len);
+	return tracee_write(c, c->arg[3], peer, len);
 }
 
 void serve_getsockopt(const struct call *c)
 {
-	struct flow *f = find(c);
+	union sockaddr_any peer;
+	struct flow *f;
+	socklen_t len;
 
-	if (f == NULL)
+	if (!find(c, &f, &peer, &len))
 		return;
 	if ((int)c->arg[2] != SO_ERROR) {
-		(void)listener_reply(c->id, give_peer(c, f));
+		(void)listener_reply(c->id, give_peer(c, &peer, len));
+		return;
+	}
+	if (f == NULL) {
+		(void)listener_continue(c->id);
 		return;
 	}
 	switch (f->state) {

@@ -320,6 +320,15 @@ static int explain(const struct config *c, const char *text)
 
 /* --- what the command's environment gets --- */
 
+/* The file that was found, or none, wherever the command's home will be. */
+static int export_source(const struct config *c)
+{
+	if (setenv("SOCKSIFY_CONF", c->file != NULL ? c->file : "none", 0) == 0)
+		return 0;
+	complain("out of memory: free some");
+	return EXIT_OURS;
+}
+
 /*
  * The proxy's own name is resolved here, once and directly, so that no child
  * needs a resolver before it can reach the proxy.
@@ -706,7 +715,9 @@ int main(int argc, char **argv)
 	case EXEC:
 	case RUN:
 	default:
-		status = export_proxy_address(c);
+		status = export_source(c);
+		if (status == 0)
+			status = export_proxy_address(c);
 		if (status == 0)
 			status = export_preload();
 		if (status != 0)

@@ -85,7 +85,7 @@ static ssize_t judge(struct launch *l)
 	size_t room;
 
 	l->by_runner = (l->moves && l->path[0] != '/') || !is_enterable(l, &first) ||
-		       !is_library_there();
+		       (!is_library_there() && is_executable(l));
 	l->env_room = inherit_look(l->env, l->by_runner ? INHERIT_RUN :
 				   first ? INHERIT_PRELOAD_LATE : INHERIT_PRELOAD, &l->look);
 	if (!l->by_runner)

@@ -50,6 +50,20 @@ mount --bind "$0/resolv.conf" "$(readlink -f /etc/resolv.conf)" &&
 mount --bind "$0/nsswitch.conf" "$(readlink -f /etc/nsswitch.conf)" && exec "$@"' "$T" "$@"
 }
 
+# make_target: an HTTP target on the port "web", behind the proxy of p.conf; it
+# has the name leak.example.org and the addresses 192.0.2.10 and 2001:db8::10
+make_target() {
+	started target ip netns exec "$proxy" "$PYTHON" "$LIB/http_target.py"
+	target=127.0.0.1:$PORT
+	# shellcheck disable=SC2034
+	web=$PORT
+	start server ip netns exec "$proxy" "$PYTHON" "$LIB/socks5_server.py" --listen 10.99.0.1:1080 \
+		--log "$T/server.log" --name "leak.example.org=$target" --name "192.0.2.10=$target" \
+		--name "2001:db8::10=$target" --name "::ffff:192.0.2.10=$target"
+	wait_until 15 has_line "$T/server.out" 1 || fail 'the server starts' "$(cat "$T/server.err")"
+	make_conf p socks5h://10.99.0.1:1080
+}
+
 detector() {
 	ip netns exec "$client" nft -f - <<'END'
 table inet leak {

@@ -45,6 +45,7 @@ static bool is_enterable(const struct launch *l, bool *ret_first)
 	case INSPECTION_LIBRARY:
 	case INSPECTION_LOADER:
 	case INSPECTION_FOREIGN:
+	case INSPECTION_GO:
 	case INSPECTION_SETID:
 	case INSPECTION_CAPABILITIES:
 	case INSPECTION_UNREADABLE:

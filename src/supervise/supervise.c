@@ -37,16 +37,16 @@ bool supervise_is_privileged(void)
 static int prepare_engine(const struct config *c, const char *addresses)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	char pool[256];
+	char pool[256], other[32];
+	bool has_runtime = runtime != NULL && runtime[0] == '/';
 
-	if (runtime != NULL && runtime[0] == '/')
+	if (has_runtime)
 		snprintf(pool, sizeof(pool), "%s/socksify", runtime);
-	else
-		snprintf(pool, sizeof(pool), "/tmp/socksify-%u", (unsigned)geteuid());
+	snprintf(other, sizeof(other), "/tmp/socksify-%u", (unsigned)geteuid());
 	log_setup(c->log_path, c->quiet || c->verbose == 0 ? -1 : c->verbose);
 	upstream_hand_down(addresses);
 	route_setup(c, NULL);
-	return namepool_open(pool);
+	return namepool_open(has_runtime ? pool : NULL, other);
 }
 
 int supervise_run(const struct config *c, const char *addresses, const char *path,

@@ -4,13 +4,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #define NS_PER_S 1000000000
+#define NS_PER_MS 1000000
 
 static int result_of(int result)
 {
@@ -182,4 +186,81 @@ int sys_resolve(const char *name, uint16_t port, struct target *ret, int max)
 	}
 	freeaddrinfo(list);
 	return count > 0 ? count : -EHOSTUNREACH;
+}
+
+int sys_socket(int domain, int type, int protocol)
+{
+	return result_of(socket(domain, type, protocol));
+}
+
+int sys_bind(int fd, const void *addr, socklen_t len)
+{
+	return result_of(bind(fd, addr, len));
+}
+
+ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	ssize_t n = sendmsg(fd, msg, flags);
+
+	return n < 0 ? -errno : n;
+}
+
+int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+	return result_of(sendmmsg(fd, msgs, count, flags));
+}
+
+ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t n = recvmsg(fd, msg, flags);
+
+	return n < 0 ? -errno : n;
+}
+
+int sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags,
+		 struct timespec *timeout)
+{
+	return result_of(recvmmsg(fd, msgs, count, flags, timeout));
+}
+
+int sys_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask)
+{
+	struct timespec ts = { timeout_ns / NS_PER_S, timeout_ns % NS_PER_S };
+
+	return result_of(ppoll(fds, count, timeout_ns < 0 ? NULL : &ts, mask));
+}
+
+int sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns,
+		   const sigset_t *mask)
+{
+	int64_t ms = timeout_ns < 0 ? -1 : (timeout_ns + NS_PER_MS - 1) / NS_PER_MS;
+
+	return result_of(epoll_pwait(epfd, events, max, ms > INT_MAX ? INT_MAX : (int)ms, mask));
+}
+
+int sys_fd_table_size(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX
+		? INT_MAX : (int)limit.rlim_cur;
+}
+
+bool sys_is_running(int pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	bool running;
+
+	if (fd < 0)
+		return errno != ESRCH;
+	running = poll(&p, 1, 0) == 0;
+	close(fd);
+	return running;
+}
+
+/* The supervisor's own handlers restart what they interrupt. */
+bool sys_has_interrupting_handler(void)
+{
+	return false;
 }

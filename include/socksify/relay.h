@@ -26,8 +26,11 @@
 MUST_CHECK int relay_connect(int fd, const struct route *route, const struct sockaddr *addr,
 			     socklen_t len);
 
-/* The kernel has connected a relayed @fd to a direct peer, or disconnected it. */
-void relay_note_connect(int fd, bool connected);
+/* connect(2) to AF_UNSPEC on a relayed @fd; also before it is connected to a direct peer. */
+void relay_disconnect(int fd);
+
+/* The kernel has connected a relayed @fd to a direct peer. */
+void relay_note_direct(int fd);
 
 /* The peer that the program connected a relayed @fd to; false: the kernel's is the right one. */
 MUST_CHECK bool relay_peer(int fd, union sockaddr_any *ret, socklen_t *ret_len);

@@ -10,7 +10,9 @@ enum route_verdict { ROUTE_DIRECT, ROUTE_BLOCK, ROUTE_PROXY };
 struct route {
 	enum route_verdict verdict;
 	bool is_datagram;		/* from a UDP socket */
-	const struct proxy *proxy;	/* ROUTE_PROXY */
+	bool is_query;			/* ROUTE_PROXY: to a name server, whose part this process takes */
+	enum route_verdict otherwise;	/* is_query: for what is not answered here */
+	const struct proxy *proxy;	/* ROUTE_PROXY; of a query the one for what is not answered here */
 	const char *why;		/* static phrase */
 	struct target target;		/* a pool address is already its name */
 };

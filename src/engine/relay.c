@@ -24,6 +24,7 @@ static struct relay *new_relay(void)
 	atomic_store(&r->error, 0);
 	atomic_store(&r->family, 0);
 	atomic_store(&r->mode, RELAY_UNCONNECTED);
+	atomic_store(&r->unbound, false);
 	atomic_store(&r->target_at, 0);
 	atomic_store(&r->corked, false);
 	atomic_store(&r->expected, 10);
@@ -152,12 +153,39 @@ static int stand_in(const struct proxy *proxy, int family, union sockaddr_any *r
 	return len < 0 ? -ENETUNREACH : len;
 }
 
+void relay_unconnect(int fd)
+{
+	union sockaddr_any before, after;
+	socklen_t len = sizeof(before);
+	int err = sys_getsockname(fd, &before, &len);
+
+	sys_disconnect(fd);
+	len = sizeof(after);
+	if (err < 0 || sys_getsockname(fd, &after, &len) < 0 || is_bound(&after))
+		return;
+	/* The kernel chose the port, and has taken it back; the relay knows us by it. */
+	if (after.sa.sa_family == AF_INET)
+		after.in.sin_port = before.in.sin_port;
+	else
+		after.in6.sin6_port = before.in6.sin6_port;
+	(void)!sys_bind(fd, &after, relay_address_len(&after));
+}
+
 static int connect_kernel(int fd, struct relay *r, const struct route *route)
 {
 	const struct association *a = atomic_load(&r->association);
 	int family = atomic_load(&r->family), len, err;
 	union sockaddr_any to, own;
 
+	/* Or the kernel would keep the address that it chose for the way to the last peer. */
+	if (atomic_load(&r->mode) != RELAY_UNCONNECTED)
+		relay_unconnect(fd);
+	if (route->is_query) {
+		err = relay_answerer(family, &to);
+		if (err == 0)
+			err = relay_prepare(fd, family, false, &own);
+		return err < 0 ? err : sys_connect(fd, &to, relay_address_len(&to));
+	}
 	if (a != NULL && a->proxy == route->proxy && atomic_load(&a->control) != NULL)
 		return sys_connect(fd, &a->address, a->address_len);
 	len = stand_in(route->proxy, family, &to);
@@ -199,6 +227,7 @@ int relay_connect(int fd, const struct route *route, const struct sockaddr *addr
 		err = connect_kernel(fd, r, route);
 	if (err == 0) {
 		set_target(r, route, addr, len);
+		atomic_store(&r->unbound, false);
 		atomic_store(&r->mode, RELAY_CONNECTED);
 		relay_note_name(r, &route->target, addr, len);
 	}
@@ -206,14 +235,26 @@ int relay_connect(int fd, const struct route *route, const struct sockaddr *addr
 	return err;
 }
 
-void relay_note_connect(int fd, bool connected)
+void relay_disconnect(int fd)
 {
 	struct conn *conn;
 	struct relay *r = relay_look_up(fd, &conn);
 
 	if (r == NULL)
 		return;
-	atomic_store(&r->mode, connected ? RELAY_DIRECT : RELAY_UNCONNECTED);
+	relay_unconnect(fd);
+	atomic_store(&r->mode, RELAY_UNCONNECTED);
+	conn_unref(conn);
+}
+
+void relay_note_direct(int fd)
+{
+	struct conn *conn;
+	struct relay *r = relay_look_up(fd, &conn);
+
+	if (r == NULL)
+		return;
+	atomic_store(&r->mode, RELAY_DIRECT);
 	conn_unref(conn);
 }
 

@@ -150,6 +150,18 @@ static int errno_of(const struct control *c)
 	return c->answered && c->error != -EACCES ? -ENETUNREACH : c->error;
 }
 
+/* The address that was chosen for the way to the proxy may be no good for that to the relay. */
+static int connect_to(int fd, const union sockaddr_any *relay, socklen_t len)
+{
+	int err = sys_connect(fd, relay, len);
+
+	if (err < 0) {
+		relay_unconnect(fd);
+		err = sys_connect(fd, relay, len);
+	}
+	return err;
+}
+
 /* An association from a control connection that is DONE; its fd is ours then. */
 static int adopt(int fd, struct relay *r, struct control *c, const struct route *route,
 		 struct association **ret)
@@ -163,8 +175,9 @@ static int adopt(int fd, struct relay *r, struct control *c, const struct route 
 		return -ENOMEM;
 	len = relay_address(c, family, &a->address);
 	err = len < 0 ? len : relay_prepare(fd, family, is_ipv4_in_ipv6(&a->address), &own);
-	if (err == 0 && atomic_load(&r->mode) == RELAY_CONNECTED)
-		err = sys_connect(fd, &a->address, (socklen_t)len);
+	if (err == 0 && atomic_load(&r->mode) == RELAY_CONNECTED &&
+	    !relay_target(r)->route.is_query)
+		err = connect_to(fd, &a->address, (socklen_t)len);
 	if (err < 0) {
 		pool_give(&associations, a);
 		c->reason = "the socket cannot speak to the relay";

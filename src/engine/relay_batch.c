@@ -20,6 +20,7 @@ struct batch {
 /* The call under way. */
 struct sender {
 	int fd, flags;
+	bool at_query;		/* the next datagram is one, and goes alone */
 	struct conn *conn;	/* NULL: not relayed, yet */
 	struct relay *relay;
 };
@@ -39,7 +40,10 @@ static int decide(const struct sender *s, const struct msghdr *msg, struct route
 	return err == 0 && ret->verdict == ROUTE_BLOCK ? -ECONNREFUSED : err;
 }
 
-/* Make the @i'th of the batch of @msg.  Returns the parts it took, or -errno. */
+/*
+ * Make the @i'th of the batch of @msg.  Returns the parts it took, or -errno;
+ * with at_query set the result of sending it, if it is the first.
+ */
 static int add(struct sender *s, struct batch *b, unsigned i, const struct msghdr *msg,
 	       struct iovec *parts)
 {
@@ -55,6 +59,10 @@ static int add(struct sender *s, struct batch *b, unsigned i, const struct msghd
 		s->relay = relay_get(s->fd, &s->conn);
 	if (s->relay == NULL)
 		return -ENOMEM;
+	if (route.is_query) {
+		s->at_query = true;
+		return i > 0 ? -EAGAIN : (int)relay_send(s->fd, &route, msg, s->flags);
+	}
 	err = relay_refuse_offload(msg, s->flags);
 	if (err == 0)
 		err = relay_begin(s->fd, s->relay, &route, msg, b->headers[i], &w);
@@ -72,8 +80,13 @@ static int send_some(struct sender *s, struct batch *b, struct mmsghdr *msgs, un
 	unsigned n = 0;
 	int err = 0, sent;
 
+	s->at_query = false;
 	while (n < count && n < BATCH) {
 		err = add(s, b, n, &msgs[n].msg_hdr, parts);
+		if (s->at_query && n == 0 && err >= 0) {
+			msgs[0].msg_len = (unsigned)err;
+			return 1;
+		}
 		if (err < 0)
 			break;
 		parts += err;
@@ -122,7 +135,7 @@ int relay_send_many(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 		if (n <= 0)
 			break;
 		sent += (unsigned)n;
-		if (n < BATCH)
+		if (n < BATCH && !s.at_query)
 			break; /* the next one fails, which the next call will tell */
 	}
 	if (s.conn != NULL)

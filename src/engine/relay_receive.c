@@ -96,6 +96,15 @@ static const uint8_t *first_octets(const struct relay_unwrapping *u, const struc
 	return buf;
 }
 
+/* An answer of the server itself, to a query that was not answered here. */
+static bool is_passed_peer(struct relay *r, const union sockaddr_any *from)
+{
+	const struct relay_target *t = relay_target(r);
+
+	return t->route.is_query && t->route.otherwise == ROUTE_DIRECT &&
+	       relay_address_equal(from, &t->peer);
+}
+
 /* Whose datagram is it?  Returns the length of its header, or -errno: it is to be dropped. */
 static int judge(const struct relay_view *v, struct relay *r, struct relay_unwrapping *u,
 		 const struct msghdr *whole, size_t len)
@@ -104,11 +113,13 @@ static int judge(const struct relay_view *v, struct relay *r, struct relay_unwra
 	struct target from;
 	int header;
 
-	if (!v->has_relay || !relay_address_equal(&u->from, &v->relay)) {
+	if (!(v->has_relay && relay_address_equal(&u->from, &v->relay)) &&
+	    !relay_is_answerer(&u->from)) {
 		u->source = u->from;
 		u->source_len = whole->msg_namelen;
-		if (v->mode == RELAY_CONNECTED ||
-		    target_from_sockaddr(&u->from.sa, whole->msg_namelen, &from) < 0 ||
+		if (v->mode == RELAY_CONNECTED)
+			return is_passed_peer(r, &u->from) ? 0 : -EPERM;
+		if (target_from_sockaddr(&u->from.sa, whole->msg_namelen, &from) < 0 ||
 		    !route_is_direct(&from))
 			return -EPERM;
 		return 0;

@@ -27,8 +27,6 @@ struct relay_unwrapping {
 /* 0 and the view, or -EBADF: it is not relayed any more. */
 MUST_CHECK int relay_take_view(int fd, struct relay_view *ret);
 
-size_t relay_room(const struct msghdr *msg);
-
 /* @msg as it is given to the kernel, in @ret; @parts has room for two more than @msg has. */
 void relay_unwrap_begin(struct relay_unwrapping *u, const struct relay_view *v,
 			const struct msghdr *msg, struct iovec *parts, struct msghdr *ret);
@@ -41,9 +39,5 @@ void relay_unwrap_begin(struct relay_unwrapping *u, const struct relay_view *v,
  */
 MUST_CHECK int relay_unwrap(const struct relay_view *v, struct relay *r, struct relay_unwrapping *u,
 			    const struct msghdr *whole, size_t full, struct msghdr *msg, int flags);
-
-/* @len octets from octet @skip of one list of parts to the start of another; they may overlap. */
-MUST_CHECK int relay_copy_parts(const struct iovec *from, size_t from_count, size_t skip,
-				const struct iovec *to, size_t to_count, size_t len);
 
 #endif

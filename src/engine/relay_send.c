@@ -39,8 +39,8 @@ void relay_wrap(const struct relay_wrapping *w, const struct msghdr *msg, struct
 	if (msg->msg_iovlen > 0)
 		memcpy(parts + 1, msg->msg_iov, msg->msg_iovlen * sizeof(*parts));
 	*ret = *msg;
-	ret->msg_name = w->connected ? NULL : (void *)(uintptr_t)&w->association->address;
-	ret->msg_namelen = w->connected ? 0 : w->association->address_len;
+	ret->msg_name = w->connected ? NULL : (void *)(uintptr_t)w->to;
+	ret->msg_namelen = w->connected ? 0 : w->to_len;
 	ret->msg_iov = parts;
 	ret->msg_iovlen = msg->msg_iovlen + 1;
 }
@@ -79,23 +79,64 @@ static ssize_t send_corked(int fd, struct relay *r, struct relay_wrapping *w, co
 	return n;
 }
 
-int relay_begin(int fd, struct relay *r, const struct route *route, const struct msghdr *msg,
-		uint8_t *header, struct relay_wrapping *ret)
+/* The header of a datagram that goes where @route says. */
+static void set_header(struct relay *r, const struct route *route, const struct msghdr *msg,
+		       uint8_t *header, struct relay_wrapping *ret)
 {
-	int err = relay_associate(fd, r, route, &ret->association);
-
-	if (err < 0)
-		return err;
-	ret->connected = msg->msg_name == NULL;
-	if (ret->connected) {
+	if (msg->msg_name == NULL) {
 		ret->header = relay_target(r)->header;
 		ret->header_len = relay_target(r)->header_len;
+		ret->connected = !atomic_load_explicit(&r->unbound, memory_order_relaxed);
 	} else {
 		ret->header = header;
 		ret->header_len = socks5_udp_header_put(header, &route->target);
+		ret->connected = false;
 		relay_note_name(r, &route->target, msg->msg_name, msg->msg_namelen);
 	}
+}
+
+int relay_begin(int fd, struct relay *r, const struct route *route, const struct msghdr *msg,
+		uint8_t *header, struct relay_wrapping *ret)
+{
+	const struct association *a = NULL;
+	int err = relay_associate(fd, r, route, &a);
+
+	if (err < 0)
+		return err;
+	set_header(r, route, msg, header, ret);
+	ret->to = &a->address;
+	ret->to_len = a->address_len;
 	return 0;
+}
+
+static ssize_t send_query(int fd, struct relay *r, const struct route *route,
+			  const struct msghdr *msg, int flags)
+{
+	uint8_t header[SOCKS5_UDP_HEADER_MAX];
+	struct relay_wrapping w;
+	struct msghdr direct = *msg;
+	int result;
+
+	if (atomic_load(&r->family) == 0)
+		atomic_store(&r->family, relay_family_of(fd));
+	set_header(r, route, msg, header, &w);
+	result = relay_answer(fd, r, &w, msg);
+	if (result < 0)
+		return result;
+	if (result != RELAY_PASS)
+		return (ssize_t)relay_room(msg);
+	/* Who answers here is not who is to be asked. */
+	if (msg->msg_name == NULL && !atomic_exchange(&r->unbound, true))
+		relay_unconnect(fd);
+	if (route->otherwise == ROUTE_PROXY) {
+		result = relay_begin(fd, r, route, msg, header, &w);
+		return result < 0 ? result : send_wrapped(fd, &w, msg, flags);
+	}
+	if (msg->msg_name == NULL) {
+		direct.msg_name = (void *)(uintptr_t)&relay_target(r)->peer;
+		direct.msg_namelen = relay_target(r)->peer_len;
+	}
+	return sys_sendmsg(fd, &direct, flags);
 }
 
 static ssize_t send_once(int fd, struct relay *r, const struct route *route,
@@ -103,8 +144,11 @@ static ssize_t send_once(int fd, struct relay *r, const struct route *route,
 {
 	uint8_t header[SOCKS5_UDP_HEADER_MAX];
 	struct relay_wrapping w;
-	int err = relay_begin(fd, r, route, msg, header, &w);
+	int err;
 
+	if (route->is_query)
+		return send_query(fd, r, route, msg, flags);
+	err = relay_begin(fd, r, route, msg, header, &w);
 	if (err < 0)
 		return err;
 	if (__builtin_expect((flags & MSG_MORE) != 0 ||

@@ -50,6 +50,7 @@ struct relay {
 	_Atomic int64_t error_until;	/* then, in ns */
 	_Atomic int family;		/* of the socket */
 	_Atomic int mode;		/* enum relay_mode */
+	_Atomic bool unbound;		/* RELAY_CONNECTED: but the kernel's socket has no peer */
 	_Atomic int target_at;
 	struct relay_target targets[2];	/* RELAY_CONNECTED: the one at target_at; the other is being written */
 	_Atomic bool corked;		/* the datagram that was begun has its header (MSG_MORE) */
@@ -95,6 +96,9 @@ void relay_suspect(struct relay *r);
  */
 MUST_CHECK int relay_prepare(int fd, int family, bool to_ipv4, union sockaddr_any *ret);
 
+/* Leave the kernel's peer, and the address that was chosen for the way to it, but not the port. */
+void relay_unconnect(int fd);
+
 /* The length of an address. */
 static inline socklen_t relay_address_len(const union sockaddr_any *a)
 {
@@ -119,10 +123,11 @@ bool relay_is_from_peer(const struct relay_target *t, const struct target *from)
 
 /* The header of a datagram, and where it goes with that. */
 struct relay_wrapping {
-	const struct association *association;
 	const uint8_t *header;
 	size_t header_len;
 	bool connected;		/* the kernel's peer is the relay */
+	const union sockaddr_any *to;	/* the relay, if it is not */
+	socklen_t to_len;
 };
 
 /*
@@ -142,5 +147,29 @@ void relay_wrap(const struct relay_wrapping *w, const struct msghdr *msg, struct
  * for one datagram.  0 without any, or -errno.
  */
 MUST_CHECK int relay_refuse_offload(const struct msghdr *msg, int flags);
+
+/* The octets that there is room for, or that there are. */
+size_t relay_room(const struct msghdr *msg);
+
+/* @len octets from octet @skip of one list of parts to the start of another; they may overlap. */
+MUST_CHECK int relay_copy_parts(const struct iovec *from, size_t from_count, size_t skip,
+				const struct iovec *to, size_t to_count, size_t len);
+
+/*
+ * relay_answerer - the socket of ours from which answers come to sockets of @family.
+ * @ret: its address
+ * Returns 0 or -errno; -EAGAIN when another thread makes it at this moment.
+ */
+MUST_CHECK int relay_answerer(int family, union sockaddr_any *ret);
+bool relay_is_answerer(const union sockaddr_any *from);
+
+/*
+ * relay_answer - a query that the program sends on @fd: let its answer arrive there.
+ * @w: the header of who was asked
+ * Returns 0; RELAY_PASS: it may go where the program sends it; or -errno.
+ */
+#define RELAY_PASS 1
+MUST_CHECK int relay_answer(int fd, struct relay *r, const struct relay_wrapping *w,
+			    const struct msghdr *msg);
 
 #endif

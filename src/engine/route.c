@@ -125,6 +125,21 @@ static bool is_many(const struct target *t)
 	       (t->kind == TARGET_IPV6 && t->ip[0] == 0xff);
 }
 
+/* In remote mode a query is for us, whoever it is sent to, unless a rule says direct. */
+static bool is_query(const struct target *t, const struct decision *d)
+{
+	return config->dns != DNS_LOCAL && t->port == 53 && d->action != RULE_BLOCK &&
+	       (d->action != RULE_DIRECT || d->rule == NULL) && !is_many(t);
+}
+
+static int take_query(struct route *route, const struct decision *d)
+{
+	route->verdict = ROUTE_PROXY;
+	route->is_query = true;
+	route->otherwise = d->action == RULE_VIA ? ROUTE_PROXY : ROUTE_DIRECT;
+	return 0;
+}
+
 static int decide(enum speech speech, struct route *route)
 {
 	const struct target *t = &route->target;
@@ -133,6 +148,8 @@ static int decide(enum speech speech, struct route *route)
 
 	route->why = d.why;
 	route->proxy = d.proxy;
+	if (speech == SPEAKS_UDP && is_query(t, &d))
+		return take_query(route, &d);
 	if (is_hidden_query(t, &d))
 		return refuse(t, -ECONNREFUSED, "a local resolver would ask for us");
 	switch (d.action) {

@@ -13,19 +13,33 @@
 #define SO_PEERNAME 28
 #endif
 
+/* A UDP socket that has, or had, peers behind a proxy. */
+static int connect_relayed(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	int result;
+
+	if (addr != NULL && len >= sizeof(addr->sa_family)) {
+		relay_disconnect(fd);
+		if (addr->sa_family == AF_UNSPEC)
+			return 0;
+	}
+	result = REAL(connect)(fd, addr, len);
+	if (result == 0)
+		relay_note_direct(fd);
+	return result;
+}
+
 /* A direct connection is none of ours from here on, unless it did not come about. */
 static int connect_directly(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	int result = REAL(connect)(fd, addr, len);
+	int result;
 
-	if (!fdtab_has(fd))
-		return result;
-	if (fdtab_is_relayed(fd)) {
-		if (result == 0)
-			relay_note_connect(fd, addr->sa_family != AF_UNSPEC);
-	} else if ((fdtab_marks(fd) & FD_UDP) == 0 && (result == 0 || errno == EINPROGRESS)) {
+	if (fdtab_is_relayed(fd))
+		return connect_relayed(fd, addr, len);
+	result = REAL(connect)(fd, addr, len);
+	if (fdtab_has(fd) && (fdtab_marks(fd) & FD_UDP) == 0 &&
+	    (result == 0 || errno == EINPROGRESS))
 		fdtab_forget(fd);
-	}
 	return result;
 }
 
@@ -67,6 +81,17 @@ EXPORT int shutdown(int fd, int how)
 	return REAL(shutdown)(fd, how);
 }
 
+/* As the kernel gives one: at most the room there is, and the full length. */
+static int give_address(struct sockaddr *addr, socklen_t *len, const union sockaddr_any *known,
+			socklen_t known_len)
+{
+	if (addr == NULL || len == NULL)
+		return libc_result(-EFAULT);
+	memcpy(addr, known, *len < known_len ? *len : known_len);
+	*len = known_len;
+	return 0;
+}
+
 /* getpeername(2): the kernel decides whether there is a peer, the program decided which. */
 EXPORT int getpeername(int fd, struct sockaddr *restrict addr, socklen_t *restrict len)
 {
@@ -75,13 +100,14 @@ EXPORT int getpeername(int fd, struct sockaddr *restrict addr, socklen_t *restri
 
 	if (!__builtin_expect(fdtab_has(fd), 0))
 		return REAL(getpeername)(fd, addr, len);
+	if (fdtab_is_relayed(fd) && relay_peer(fd, &peer, &peer_len))
+		return give_address(addr, len, &peer, peer_len);
 	if (fdtab_is_gated(fd) && !gate_has_peer(fd))
 		return libc_result(-ENOTCONN);
 	room = len != NULL ? *len : 0;
 	if (REAL(getpeername)(fd, addr, len) < 0)
 		return -1;
-	if ((fdtab_is_relayed(fd) && relay_peer(fd, &peer, &peer_len)) ||
-	    gate_peer(fd, addr, room < *len ? room : *len, &peer, &peer_len)) {
+	if (gate_peer(fd, addr, room < *len ? room : *len, &peer, &peer_len)) {
 		/* as the kernel does: at most the room there is, and the full length */
 		memcpy(addr, &peer, room < peer_len ? room : peer_len);
 		*len = peer_len;

@@ -362,7 +362,7 @@ START_TEST(a_connected_socket_hears_its_peer_only)
 	EXPECT_SENT(PROXY, RELAY_PORT, "\0\0\0\1\1\2\3\4\0\121ho");
 	ck_assert_int_eq(fakesys.connects, 1);
 
-	relay_note_connect(5, false);
+	relay_disconnect(5);
 	ck_assert(!relay_peer(5, &peer, &len));
 	end();
 }

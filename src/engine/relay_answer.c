@@ -14,6 +14,7 @@
 #include "socksify/sys.h"
 
 #define QUERY_MAX 65507
+#define FORWARD_ROOM 4096
 
 /* One for each family, made when it is needed, and then kept. */
 static struct answerer {
@@ -117,11 +118,28 @@ static int deliver(int fd, int family, const struct relay_wrapping *w, uint8_t *
 	return n < 0 && n != -EAGAIN && n != -ENOBUFS ? (int)n : 0;
 }
 
+/* What the resolver behind the proxy answers, which is waited for. */
+static int forward(int fd, int family, const struct relay_wrapping *w, const uint8_t *query,
+		   size_t len)
+{
+	uint8_t *octets = scratch_take(FORWARD_ROOM);
+	size_t n = 0;
+	int err;
+
+	if (octets == NULL)
+		return -ENOMEM;
+	err = nameserver_forward(query, len, false, octets, FORWARD_ROOM, &n);
+	if (err == 0)
+		err = deliver(fd, family, w, octets, n);
+	scratch_give(octets);
+	return err;
+}
+
 static int answer(int fd, int family, const struct relay_wrapping *w, const uint8_t *query,
 		  size_t len)
 {
 	uint8_t octets[NAMESERVER_ROOM];
-	size_t n;
+	size_t n = 0;
 
 	switch (nameserver_answer(query, len, false, octets, sizeof(octets), &n)) {
 	case NAMESERVER_ANSWERED:
@@ -133,7 +151,7 @@ static int answer(int fd, int family, const struct relay_wrapping *w, const uint
 	case NAMESERVER_FORWARD:
 		break;
 	}
-	return -ENETUNREACH;
+	return forward(fd, family, w, query, len);
 }
 
 int relay_answer(int fd, struct relay *r, const struct relay_wrapping *w, const struct msghdr *msg)

@@ -74,8 +74,9 @@ table inet leak {
 		type filter hook output priority 0;
 		oifname "lo" meta l4proto { tcp, udp } th dport 53 counter name seen_udp
 		oifname "lo" accept
-		ip daddr 10.99.0.1 tcp dport 1080 accept
+		ip daddr 10.99.0.1 tcp dport { 1080, 1081 } accept
 		meta l4proto ipv6-icmp icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld-listener-report, mld2-listener-report } accept
+		ip daddr 10.99.0.1 udp dport != 53 accept
 		meta l4proto udp counter name seen_udp accept
 		meta l4proto tcp counter name seen_tcp accept
 		counter name seen_other

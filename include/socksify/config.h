@@ -131,4 +131,7 @@ struct decision config_decide(const struct config *c, const struct target *t,
 /* Is there a `direct` rule that names this host, whatever the port?  (Then libc resolves it.) */
 bool config_name_is_direct(const struct config *c, const char *name);
 
+/* Is there a name, beside localhost, for which config_name_is_direct() is true? */
+bool config_has_direct_names(const struct config *c);
+
 #endif

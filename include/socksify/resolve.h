@@ -6,7 +6,8 @@
 #include "socksify/target.h"
 
 enum resolve_how {
-	RESOLVE_LIBC,		/* as without us */
+	RESOLVE_LIBC,		/* as without us: libc may ask the network */
+	RESOLVE_FILE,		/* libc finds it in /etc/hosts, under the name without a final dot */
 	RESOLVE_ADDRESS,	/* the answer is the address in @ret */
 	RESOLVE_NOTHING,	/* there is no such name */
 	RESOLVE_NO_ADDRESS,	/* a local name without an address of this family */
@@ -50,9 +51,10 @@ enum resolve_how resolve_name(const char *name, int family, struct target *ret);
 
 /*
  * resolve_address - the name of an address.
- * Returns RESOLVE_LIBC for this machine's own, RESOLVE_ADDRESS and the name
- * in @ret for one of the pool, and with dns tcp and dns tor for one that the
- * resolver knows, which it may wait for; else RESOLVE_NOTHING: a reverse query would leak.
+ * Returns RESOLVE_FILE for this machine's own, RESOLVE_LIBC when all names are
+ * this machine's business, RESOLVE_ADDRESS and the name in @ret for one of the
+ * pool, and with dns tcp and dns tor for one that the resolver knows, which it
+ * may wait for; else RESOLVE_NOTHING: a reverse query would leak.
  */
 enum resolve_how resolve_address(const struct target *address, struct target *ret);
 
@@ -61,5 +63,8 @@ bool resolve_has_resolver(void);
 
 /* May the program ask a resolver of its own (res_query(3) and others)? */
 bool resolve_is_local(void);
+
+/* Are there names that libc resolves as without us, though others go to the proxy? */
+bool resolve_has_direct_names(void);
 
 #endif

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/utsname.h>
 
 #include "socksify/target.h"
 
@@ -93,6 +94,8 @@ MUST_CHECK int sys_open(const char *path, int flags, mode_t mode);
 MUST_CHECK ssize_t sys_read(int fd, void *bytes, size_t size);
 MUST_CHECK ssize_t sys_write(int fd, const void *bytes, size_t len);
 MUST_CHECK int sys_fstat(int fd, struct stat *ret);
+MUST_CHECK int sys_stat(const char *path, struct stat *ret);
+MUST_CHECK int sys_uname(struct utsname *ret);
 int sys_close(int fd);
 
 /* Does the program catch any signal without SA_RESTART?  (signal(7)) */

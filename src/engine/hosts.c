@@ -61,15 +61,15 @@ static void take(struct scan *s, char c)
 	}
 }
 
-void hosts_each(hosts_visit visit, void *arg)
+int hosts_each(hosts_visit visit, void *arg)
 {
 	struct scan s = { .visit = visit, .arg = arg };
 	char block[2048];
-	ssize_t n;
+	ssize_t n = 0;
 	int fd = sys_open("/etc/hosts", O_RDONLY | O_CLOEXEC, 0);
 
 	if (fd < 0)
-		return;
+		return fd == -ENOENT ? 0 : fd;
 	while (!s.stop && (n = sys_read(fd, block, sizeof(block))) != 0) {
 		if (n == -EINTR)
 			continue;
@@ -80,4 +80,5 @@ void hosts_each(hosts_visit visit, void *arg)
 	}
 	take(&s, '\n');
 	sys_close(fd);
+	return n < 0 ? (int)n : 0;
 }

@@ -67,6 +67,7 @@ static enum nameserver_how answer_from_pool(struct asked *a)
 		return answer(a, DNS_NXDOMAIN);
 	case RESOLVE_NO_ADDRESS:
 		return answer(a, DNS_NOERROR);
+	case RESOLVE_FILE:
 	case RESOLVE_LIBC: /* the settings or the file changed between two looks */
 	case RESOLVE_AGAIN:
 	case RESOLVE_DOWN:

@@ -4,7 +4,6 @@
 
 #include <string.h>
 #include <strings.h>
-#include <sys/utsname.h>
 
 #include "socksify/hosts.h"
 #include "socksify/namepool.h"
@@ -46,32 +45,6 @@ static bool is_onion(const char *name, size_t len)
 	return (len == 5 && strncasecmp(name, "onion", 5) == 0) || ends_with(name, len, ".onion");
 }
 
-static bool is_own_name(const char *name, size_t len)
-{
-	struct utsname u;
-
-	return uname(&u) == 0 && strlen(u.nodename) == len &&
-	       strncasecmp(u.nodename, name, len) == 0;
-}
-
-struct wanted {
-	const char *name;
-	size_t len;
-	bool has_v4, has_v6;
-};
-
-static bool note_families(const struct target *address, const char *name,
-			  size_t len, void *arg)
-{
-	struct wanted *w = arg;
-
-	if (len == w->len && strncasecmp(name, w->name, len) == 0) {
-		w->has_v4 = w->has_v4 || address->kind == TARGET_IPV4;
-		w->has_v6 = w->has_v6 || address->kind == TARGET_IPV6;
-	}
-	return true;
-}
-
 static enum resolve_how loopback(int family, struct target *ret)
 {
 	const char *text = family == AF_INET6 ? "::1" : "127.0.0.1";
@@ -80,14 +53,43 @@ static enum resolve_how loopback(int family, struct target *ret)
 								: RESOLVE_ADDRESS;
 }
 
+/*
+ * What DNS could tell of, as libc sees it (res_hnok(3)): no answer for another
+ * name is ever taken.  Octets above 127 are the proxy's business.  A number
+ * with a final dot is none either, but a proxy might take it for an address.
+ */
+static bool is_host_name(const char *name, size_t len)
+{
+	bool digits = true;
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = (uint8_t)name[i];
+		bool digit = c >= '0' && c <= '9';
+		bool letter = (c | 32) >= 'a' && (c | 32) <= 'z';
+
+		if (!digit && !letter && c != '-' && c != '_' && c != '.' && c < 128)
+			return false;
+		digits = digits && (digit || c == '.');
+	}
+	return name[0] != '-' && !digits;
+}
+
 static enum resolve_how from_pool(const char *name, size_t len, int family,
 				  struct target *ret)
 {
+	if (!is_host_name(name, len))
+		return RESOLVE_NOTHING;
 	/* The proxy is asked for the name as typed, without the dot that only stops searches. */
 	if (namepool_address(name, len, family, ret) < 0)
 		return RESOLVE_AGAIN;
 	return RESOLVE_ADDRESS;
 }
+
+struct wanted {
+	const char *name;
+	size_t len;
+	unsigned known;		/* HOSTS_ bits */
+};
 
 static enum resolve_owner owner_of(struct wanted *w)
 {
@@ -101,10 +103,10 @@ static enum resolve_owner owner_of(struct wanted *w)
 		return config != NULL ? RESOLVE_OF_ONION : RESOLVE_OF_UNKNOWN;
 	if (config != NULL && config->dns == DNS_LOCAL)
 		return RESOLVE_OF_SYSTEM;
-	hosts_each(note_families, w);
-	if (w->has_v4 || w->has_v6)
+	w->known = hosts_find(w->name, w->len);
+	if ((w->known & (HOSTS_V4 | HOSTS_V6)) != 0)
 		return RESOLVE_OF_HOSTS;
-	if (is_localhost(w->name, w->len) || is_own_name(w->name, w->len))
+	if (is_localhost(w->name, w->len) || w->known == HOSTS_OWN)
 		return RESOLVE_OF_MACHINE;
 	if (config == NULL)
 		return RESOLVE_OF_UNKNOWN;
@@ -118,6 +120,16 @@ enum resolve_owner resolve_owner(const char *name)
 	return owner_of(&w);
 }
 
+/* libc would go on to DNS for a family that the file lacks, if it may. */
+static enum resolve_how from_hosts(unsigned known, int family)
+{
+	unsigned wanted = family == AF_INET ? HOSTS_V4 :
+			  family == AF_INET6 ? HOSTS_V6 : HOSTS_V4 | HOSTS_V6;
+
+	return (known & wanted) != 0 || !resolve_has_direct_names() ? RESOLVE_FILE
+								   : RESOLVE_NO_ADDRESS;
+}
+
 enum resolve_how resolve_all(const char *name, int family, struct resolve_list *ret)
 {
 	struct wanted w = { .name = name, .len = strlen(name) };
@@ -128,10 +140,7 @@ enum resolve_how resolve_all(const char *name, int family, struct resolve_list *
 	case RESOLVE_OF_DIRECT:
 		return RESOLVE_LIBC;
 	case RESOLVE_OF_HOSTS:
-		/* libc would go on to DNS for a family that the file lacks. */
-		if ((family == AF_INET6 && !w.has_v6) || (family == AF_INET && !w.has_v4))
-			return RESOLVE_NO_ADDRESS;
-		return RESOLVE_LIBC;
+		return from_hosts(w.known, family);
 	case RESOLVE_OF_MACHINE:
 		return loopback(family, &ret->addresses[0]);
 	case RESOLVE_OF_PROXY:
@@ -186,7 +195,7 @@ enum resolve_how resolve_address(const struct target *address, struct target *re
 		return RESOLVE_LIBC;
 	hosts_each(note_address, &s);
 	if (s.found)
-		return RESOLVE_LIBC;
+		return RESOLVE_FILE;
 	if (!resolve_has_resolver() || target_is_private(address))
 		return RESOLVE_NOTHING;
 	return resolver_name(address, ret);
@@ -202,4 +211,9 @@ bool resolve_has_resolver(void)
 bool resolve_is_local(void)
 {
 	return route_config() != NULL && route_config()->dns == DNS_LOCAL;
+}
+
+bool resolve_has_direct_names(void)
+{
+	return route_config() != NULL && config_has_direct_names(route_config());
 }

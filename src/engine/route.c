@@ -4,11 +4,11 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "socksify/fdtab.h"
 #include "socksify/log.h"
 #include "socksify/namepool.h"
+#include "socksify/resolver_socket.h"
 #include "socksify/sys.h"
 
 #ifndef IPPROTO_MPTCP
@@ -27,30 +27,6 @@ void route_setup(const struct config *c, const char *error)
 const struct config *route_config(void)
 {
 	return config;
-}
-
-/* Daemons that would resolve names on our behalf, outside any proxy. */
-static bool is_resolver_socket(const struct sockaddr *addr, socklen_t len)
-{
-	static const char *const paths[] = {
-		"/run/nscd/socket", "/var/run/nscd/socket",
-		"/run/systemd/resolve/io.systemd.Resolve",
-		"/run/avahi-daemon/socket", "/var/run/avahi-daemon/socket",
-	};
-	const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)addr;
-	size_t room;
-
-	if (len <= offsetof(struct sockaddr_un, sun_path))
-		return false;
-	room = len - offsetof(struct sockaddr_un, sun_path);
-	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		size_t n = strlen(paths[i]);
-
-		if (n <= room && memcmp(un->sun_path, paths[i], n) == 0 &&
-		    (n == room || un->sun_path[n] == '\0'))
-			return true;
-	}
-	return false;
 }
 
 static int refuse(const struct target *t, int err, const char *why)
@@ -187,8 +163,9 @@ int route_for_socket(int fd, const struct sockaddr *addr, socklen_t len,
 		return 0; /* the kernel says EFAULT or EINVAL */
 	memcpy(&family, addr, sizeof(family));
 	if (family == AF_UNIX)
-		return config != NULL && config->dns != DNS_LOCAL &&
-		       is_resolver_socket(addr, len) ? -ENOENT : 0;
+		/* They would ask on our behalf: for the program there is no such daemon. */
+		return (config == NULL || config->dns != DNS_LOCAL) &&
+		       resolver_socket_is(addr, len) ? -ENOENT : 0;
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
 	speech = speech_of(fd);

@@ -199,3 +199,16 @@ bool config_name_is_direct(const struct config *c, const char *name)
 	}
 	return localhost;
 }
+
+bool config_has_direct_names(const struct config *c)
+{
+	for (int i = 0; i < c->rule_count; i++) {
+		const struct pattern *p = &c->rules[i].pattern;
+		bool limited = p->has_ports || p->proto != PROTO_ANY;
+
+		if (c->rules[i].action == RULE_DIRECT && p->kind != PATTERN_NET &&
+		    !(p->kind == PATTERN_ALL && limited))
+			return true;
+	}
+	return false;
+}

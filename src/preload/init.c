@@ -16,6 +16,7 @@
 #include "socksify/drive.h"
 #include "socksify/fdtab.h"
 #include "socksify/gate.h"
+#include "socksify/hosts.h"
 #include "socksify/inherit.h"
 #include "socksify/log.h"
 #include "socksify/namepool.h"
@@ -63,6 +64,7 @@ static void once(_Atomic int *stage, void (*fn)(void))
 static void in_fork_child(void)
 {
 	drive_in_child(sys_getpid());
+	hosts_in_child();
 }
 
 /* Programs may clear their environment (nginx does): keep what is needed later. */

@@ -5,24 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "names.h"
 #include "preload.h"
 #include "real.h"
-#include "socksify/resolve.h"
-
-#define IDN_FLAGS (AI_IDN | AI_CANONIDN)
 
 static int eai_of(enum resolve_how how)
 {
 	switch (how) {
-	case RESOLVE_NO_ADDRESS:
-		return EAI_NODATA;
 	case RESOLVE_AGAIN:
 		return EAI_AGAIN;
 	case RESOLVE_DOWN:
 		errno = ENETDOWN;
 		return EAI_SYSTEM;
 	case RESOLVE_NOTHING:
+	case RESOLVE_NO_ADDRESS:
 	case RESOLVE_LIBC:
+	case RESOLVE_FILE:
 	case RESOLVE_ADDRESS:
 		break;
 	}
@@ -30,19 +28,17 @@ static int eai_of(enum resolve_how how)
 }
 
 /* libc frees the canonical name with the list, so it must be malloc's. */
-static int set_canonical_name(struct addrinfo *list, const char *name)
+static int set_canonical_name(struct addrinfo *list, char *name)
 {
-	char *copy = strdup(name);
-
-	if (copy == NULL)
+	if (name == NULL)
 		return EAI_MEMORY;
 	free(list->ai_canonname);
-	list->ai_canonname = copy;
+	list->ai_canonname = name;
 	return 0;
 }
 
 /* libc builds the answer from the numeric address: services, order and memory are its own. */
-static int build_list(const struct target *address, const char *node, const char *service,
+static int build_list(const struct target *address, const char *name, const char *service,
 		      const struct addrinfo *asked, struct addrinfo **ret)
 {
 	struct addrinfo hints = *asked;
@@ -54,10 +50,11 @@ static int build_list(const struct target *address, const char *node, const char
 		return EAI_NONAME;
 	hints.ai_family = family;
 	hints.ai_flags = (hints.ai_flags | AI_NUMERICHOST) &
-			 ~(AI_ADDRCONFIG | AI_CANONNAME | AI_V4MAPPED | AI_ALL | IDN_FLAGS);
+			 ~(AI_ADDRCONFIG | AI_CANONNAME | AI_V4MAPPED | AI_ALL | NAMES_IDN_FLAGS);
 	err = REAL(getaddrinfo)(text, service, &hints, ret);
 	if (err == 0 && (asked->ai_flags & AI_CANONNAME) != 0) {
-		err = set_canonical_name(*ret, node);
+		err = set_canonical_name(*ret, (asked->ai_flags & AI_CANONIDN) != 0 ?
+						       idn_to_unicode(name) : strdup(name));
 		if (err != 0)
 			freeaddrinfo(*ret);
 	}
@@ -89,34 +86,177 @@ static int build_all(const struct resolve_list *list, const char *node, const ch
 	return err;
 }
 
+/* There is no such name.  Before libc says so it complains of flags, family and service. */
+static int refuse(int why, const char *node, const char *service, const struct addrinfo *asked,
+		  struct addrinfo **ret)
+{
+	struct addrinfo hints = *asked;
+	int err;
+
+	hints.ai_flags = (hints.ai_flags | AI_NUMERICHOST) & ~(AI_ADDRCONFIG | NAMES_IDN_FLAGS);
+	err = REAL(getaddrinfo)(node, service, &hints, ret);
+	return err == EAI_NONAME ? why : err;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* "1.2" and "0x7f.1" are addresses, too; the rest after a space is not. */
+static bool is_ipv4(const char *text)
+{
+	struct in_addr address;
+
+	if (inet_aton(text, &address) == 0)
+		return false;
+	while (*text != '\0' && !is_space(*text))
+		text++;
+	return *text == '\0';
+}
+
+/* What is behind '%' is libc's business (RFC 4007 section 11). */
+static bool is_ipv6(const char *text)
+{
+	size_t len = strcspn(text, "%");
+	char host[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+
+	if (len >= sizeof(host))
+		return false;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	return inet_pton(AF_INET6, host, &address) == 1;
+}
+
+bool names_is_numeric(const char *text)
+{
+	return is_ipv4(text) || is_ipv6(text);
+}
+
+/* Will libc find the answer, or the mistake, without asking anybody for a name? */
+static bool is_plain(const char *node, const struct addrinfo *asked)
+{
+	if (node == NULL || (node[0] == '*' && node[1] == '\0'))
+		return true; /* no name */
+	if ((asked->ai_flags & AI_NUMERICHOST) != 0 || names_is_numeric(node))
+		return true;
+	return asked->ai_family != AF_UNSPEC && asked->ai_family != AF_INET &&
+	       asked->ai_family != AF_INET6;
+}
+
+/* What glibc takes for no hints. */
+static struct addrinfo hints_of(const struct addrinfo *hints)
+{
+	return hints != NULL ? *hints : (struct addrinfo){ .ai_flags = AI_V4MAPPED | AI_ADDRCONFIG };
+}
+
+/* The name as DNS has it, without the dot that only stops searches.  0 or an EAI_ error. */
+static int to_dns(const char *node, int flags, char ret[NAMES_ROOM])
+{
+	bool ascii = true;
+	size_t len;
+
+	for (len = 0; node[len] != '\0' && len <= NAMES_ROOM; len++)
+		ascii = ascii && (signed char)node[len] >= 0;
+	if (!ascii && (flags & AI_IDN) != 0)
+		return idn_to_dns(node, ret);
+	if (len > 1 && node[len - 1] == '.')
+		len--;
+	if (len >= NAMES_ROOM)
+		return EAI_NONAME;
+	memcpy(ret, node, len);
+	ret[len] = '\0';
+	return 0;
+}
+
+bool names_is_libcs(const char *node, const struct addrinfo *hints)
+{
+	struct addrinfo asked = hints_of(hints);
+	enum resolve_owner owner;
+	char name[NAMES_ROOM];
+
+	if (is_plain(node, &asked) || to_dns(node, asked.ai_flags, name) != 0)
+		return false;
+	owner = resolve_owner(name);
+	if (owner != RESOLVE_OF_SYSTEM && owner != RESOLVE_OF_DIRECT)
+		return false;
+	nss_keep_local();
+	return true;
+}
+
+/* getaddrinfo(3) of a name. */
+static int look_up(const char *node, const char *service, const struct addrinfo *hints,
+		   struct addrinfo **ret)
+{
+	struct addrinfo asked = hints_of(hints);
+	struct resolve_list list;
+	enum resolve_how how;
+	char name[NAMES_ROOM];
+	int err = to_dns(node, asked.ai_flags, name);
+
+	if (err != 0)
+		return refuse(err, node, service, &asked, ret);
+	how = resolve_all(name, asked.ai_family, &list);
+	switch (how) {
+	case RESOLVE_LIBC:
+		nss_keep_local();
+		return REAL(getaddrinfo)(node, service, hints, ret);
+	case RESOLVE_FILE:
+		nss_keep_local();
+		return REAL(getaddrinfo)(name, service, hints, ret);
+	case RESOLVE_ADDRESS:
+		return build_all(&list, name, service, &asked, ret);
+	case RESOLVE_NOTHING:
+	case RESOLVE_NO_ADDRESS:
+	case RESOLVE_AGAIN:
+	case RESOLVE_DOWN:
+		break;
+	}
+	return refuse(eai_of(how), node, service, &asked, ret);
+}
+
 /* getaddrinfo(3) */
 EXPORT int getaddrinfo(const char *restrict node, const char *restrict service,
 		       const struct addrinfo *restrict hints, struct addrinfo **restrict ret)
 {
-	/* What glibc takes for no hints. */
-	struct addrinfo asked = { .ai_flags = AI_V4MAPPED | AI_ADDRCONFIG };
-	struct addrinfo numeric;
-	struct resolve_list list;
-	enum resolve_how how;
-	int err;
+	struct addrinfo asked = hints_of(hints);
 
-	if (node == NULL)
+	if (is_plain(node, &asked))
 		return REAL(getaddrinfo)(node, service, hints, ret);
 	preload_ready_network();
-	if (hints != NULL)
-		asked = *hints;
-	/* libc itself knows best what is numeric: "1.2", "0x7f.1", "fe80::1%eth0". */
-	numeric = asked;
-	numeric.ai_flags = (numeric.ai_flags | AI_NUMERICHOST) & ~IDN_FLAGS;
-	err = REAL(getaddrinfo)(node, service, &numeric, ret);
-	if (err != EAI_NONAME || (asked.ai_flags & AI_NUMERICHOST) != 0)
+	return look_up(node, service, hints, ret);
+}
+
+enum resolve_how names_of_address(int family, const struct target *address, struct target *ret)
+{
+	enum resolve_how how = resolve_address(address, ret);
+	bool mapped = family == AF_INET6 && address->kind == TARGET_IPV4;
+
+	if (how != RESOLVE_LIBC && how != RESOLVE_FILE)
+		return how;
+	/* libc does not find a mapped address in the file, and would ask for it. */
+	if (how == RESOLVE_FILE && mapped)
+		return RESOLVE_NOTHING;
+	nss_keep_local();
+	return RESOLVE_LIBC;
+}
+
+/* The name of an address in the caller's words: 0 or an EAI_ error. */
+static int give_name(const struct target *name, const struct sockaddr *addr, socklen_t len,
+		     char *host, socklen_t host_size, char *serv, socklen_t serv_size, int flags)
+{
+	char digits[NI_MAXHOST];
+	/* libc looks at the flags and finds the service. */
+	int err = REAL(getnameinfo)(addr, len, digits, sizeof(digits), serv, serv_size,
+				    (flags | NI_NUMERICHOST) & ~NI_NAMEREQD);
+
+	if (err != 0)
 		return err;
-	how = resolve_all(node, asked.ai_family, &list);
-	if (how == RESOLVE_LIBC)
-		return REAL(getaddrinfo)(node, service, hints, ret);
-	if (how != RESOLVE_ADDRESS)
-		return eai_of(how);
-	return build_all(&list, node, service, &asked, ret);
+	if (name->name_len >= host_size)
+		return EAI_OVERFLOW;
+	memcpy(host, name->name, name->name_len + 1u);
+	return 0;
 }
 
 /* getnameinfo(3) */
@@ -125,29 +265,25 @@ EXPORT int getnameinfo(const struct sockaddr *restrict addr, socklen_t len,
 		       char *restrict serv, socklen_t serv_size, int flags)
 {
 	struct target address, name;
-	enum resolve_how how;
 	int err;
 
-	if ((flags & NI_NUMERICHOST) != 0 || host == NULL || host_size == 0 ||
+	if ((flags & NI_NUMERICHOST) != 0 || host == NULL || host_size == 0 || addr == NULL ||
 	    target_from_sockaddr(addr, len, &address) < 0)
 		return REAL(getnameinfo)(addr, len, host, host_size, serv, serv_size, flags);
 	preload_ready_network();
-	how = resolve_address(&address, &name);
-	if (how == RESOLVE_LIBC)
+	switch (names_of_address(addr->sa_family, &address, &name)) {
+	case RESOLVE_LIBC:
 		return REAL(getnameinfo)(addr, len, host, host_size, serv, serv_size, flags);
-	if (how != RESOLVE_ADDRESS && (flags & NI_NAMEREQD) != 0)
-		return EAI_NONAME;
-	if (how != RESOLVE_ADDRESS)
-		return REAL(getnameinfo)(addr, len, host, host_size, serv, serv_size,
-					 flags | NI_NUMERICHOST);
-	err = 0;
-	if (serv != NULL && serv_size > 0)
-		err = REAL(getnameinfo)(addr, len, NULL, 0, serv, serv_size,
-					(flags | NI_NUMERICHOST) & ~NI_NAMEREQD);
-	if (err != 0)
-		return err;
-	if (name.name_len >= host_size)
-		return EAI_OVERFLOW;
-	memcpy(host, name.name, name.name_len + 1u);
-	return 0;
+	case RESOLVE_ADDRESS:
+		return give_name(&name, addr, len, host, host_size, serv, serv_size, flags);
+	case RESOLVE_FILE:
+	case RESOLVE_NOTHING:
+	case RESOLVE_NO_ADDRESS:
+	case RESOLVE_AGAIN:
+	case RESOLVE_DOWN:
+		break;
+	}
+	err = REAL(getnameinfo)(addr, len, host, host_size, serv, serv_size,
+				(flags | NI_NUMERICHOST) & ~NI_NAMEREQD);
+	return err == 0 && (flags & NI_NAMEREQD) != 0 ? EAI_NONAME : err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* resolver.c - res_query(3) and its kin, getaddrinfo_a(3): refused, since libc would send the query itself. */
+/* resolver.c - res_query(3) and its kin: refused, since libc would send the query itself. */
 #include <errno.h>
 #include <stdbool.h>
 
@@ -44,12 +44,3 @@ RESOLVER(res_nsearch, (res_state state, QUESTION), (state, domain, class, type, 
 RESOLVER(res_nquerydomain, (res_state state, QUERYDOMAIN),
 	 (state, host, domain, class, type, reply, size))
 RESOLVER(res_nsend, (res_state state, MESSAGE), (state, message, len, reply, size))
-
-/* getaddrinfo_a(3) */
-EXPORT int getaddrinfo_a(int mode, struct gaicb *list[restrict], int count,
-			 struct sigevent *restrict event)
-{
-	if (is_refused())
-		return EAI_SYSTEM;
-	return REAL(getaddrinfo_a)(mode, list, count, event);
-}

@@ -260,6 +260,19 @@ int sys_fstat(int fd, struct stat *ret)
 	return result;
 }
 
+int sys_stat(const char *path, struct stat *ret)
+{
+	int saved = errno, result = stat(path, ret) < 0 ? -errno : 0;
+
+	errno = saved;
+	return result;
+}
+
+int sys_uname(struct utsname *ret)
+{
+	return (int)raw(SYS_uname, ARG(ret), 0, 0, 0, 0, 0);
+}
+
 int sys_close(int fd)
 {
 	return (int)raw(SYS_close, fd, 0, 0, 0, 0, 0);

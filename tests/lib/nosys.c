@@ -8,13 +8,15 @@
 
 #define HOSTS_FD 1000
 
-const char *nosys_hosts;
+const char *nosys_hosts, *nosys_own, *nosys_link[2];
+int nosys_version, nosys_read_error, nosys_calls;
 static size_t hosts_at;
 
 int sys_open(const char *path, int flags, mode_t mode)
 {
 	(void)flags;
 	(void)mode;
+	nosys_calls++;
 	if (nosys_hosts == NULL || strcmp(path, "/etc/hosts") != 0)
 		return -ENOENT;
 	hosts_at = 0;
@@ -28,6 +30,8 @@ ssize_t sys_read(int fd, void *bytes, size_t size)
 
 	if (fd != HOSTS_FD)
 		return -EBADF;
+	if (nosys_read_error != 0)
+		return nosys_read_error;
 	n = strnlen(nosys_hosts + hosts_at, size < 5 ? size : 5);
 	memcpy(bytes, nosys_hosts + hosts_at, n);
 	hosts_at += n;
@@ -46,6 +50,30 @@ int sys_fstat(int fd, struct stat *ret)
 	(void)fd;
 	(void)ret;
 	return -EBADF;
+}
+
+int sys_stat(const char *path, struct stat *ret)
+{
+	nosys_calls++;
+	*ret = (struct stat){ .st_ino = 1 };
+	for (int i = 0; i < 2; i++) {
+		if (nosys_link[i] != NULL && strcmp(path, nosys_link[i]) == 0)
+			return 0;
+	}
+	if (nosys_hosts == NULL || strcmp(path, "/etc/hosts") != 0)
+		return -ENOENT;
+	ret->st_ino = 2;
+	ret->st_mtim.tv_sec = nosys_version;
+	return 0;
+}
+
+int sys_uname(struct utsname *ret)
+{
+	nosys_calls++;
+	if (nosys_own == NULL)
+		return -EFAULT;
+	strcpy(ret->nodename, nosys_own);
+	return 0;
 }
 
 /* A number that was closed is never free here: then its registrations are translated. */

@@ -185,10 +185,8 @@ END_TEST
 
 START_TEST(the_own_name_is_this_machine)
 {
-	char name[65] = "";
-
-	ck_assert_int_eq(gethostname(name, sizeof(name) - 1), 0);
-	ck_assert_int_eq(ask(name, A), NAMESERVER_ANSWERED);
+	nosys_own = "machine";
+	ck_assert_int_eq(ask("machine", A), NAMESERVER_ANSWERED);
 	check_answer("127.0.0.1");
 }
 END_TEST

@@ -264,3 +264,13 @@ bool sys_has_interrupting_handler(void)
 {
 	return false;
 }
+
+int sys_stat(const char *path, struct stat *ret)
+{
+	return result_of(stat(path, ret));
+}
+
+int sys_uname(struct utsname *ret)
+{
+	return result_of(uname(ret));
+}

@@ -11,13 +11,10 @@
 /*
  * For so long after it was last answered or looked up, an address keeps its
  * name: programs cache what a resolver says, most for a minute, some much
- * longer.  The pool has 131,072 addresses, so that new names may come at 36 a
+ * longer.  (The TTL of our own DNS answers is a few seconds.)  The pool has 131,072 addresses, so that new names may come at 36 a
  * second for ever; faster, and it is full until the oldest are an hour old.
  */
 #define NAMEPOOL_FRESH_S 3600
-
-/* The TTL of DNS answers with addresses of the pool: caches that obey it ask again long before. */
-#define NAMEPOOL_TTL_S 60
 
 /*
  * namepool_open - map the user's pool, and make it if there is none.

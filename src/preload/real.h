@@ -59,8 +59,8 @@ extern int __vdprintf_chk(int fd, int flag, const char *format, va_list argument
 	X(getnameinfo) X(getpeername) X(getsockname) X(getsockopt) X(ioctl) X(listen) X(poll) \
 	X(popen) X(posix_spawn) X(posix_spawnp) X(posix_spawn_file_actions_addchdir_np) \
 	X(posix_spawn_file_actions_adddup2) X(posix_spawn_file_actions_addfchdir_np) X(ppoll) X(preadv2) X(preadv64v2) X(pselect) X(pwritev2) X(pwritev64v2) X(read) X(readv) X(recv) X(recvfrom) X(recvmmsg) X(recvmsg) \
-	X(res_nquery) X(res_nquerydomain) X(res_nsearch) X(res_nsend) X(res_query) \
-	X(res_querydomain) X(res_search) X(res_send) X(select) X(send) X(sendfile) \
+	X(res_nmkquery) X(res_nsend) \
+	 X(select) X(send) X(sendfile) \
 	X(sendfile64) X(sendmmsg) X(sendmsg) X(sendto) X(setsockopt) X(shutdown) \
 	X(socket) X(socketpair) X(splice) X(syscall) X(system) X(wordexp) X(write) X(writev) \
 	X(vdprintf) X(__vdprintf_chk) X(__poll_chk) X(__ppoll_chk) X(__read_chk) X(__recv_chk) X(__recvfrom_chk)

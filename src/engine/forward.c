@@ -61,7 +61,6 @@ static enum dns_rcode ask_tor(const struct dns_query *q, struct dns_record *reco
 		return DNS_NOERROR;
 	case RESOLVE_NOTHING:
 		return DNS_NXDOMAIN;
-	case RESOLVE_FILE:
 	case RESOLVE_LIBC:
 	case RESOLVE_FILE:
 	case RESOLVE_AGAIN:

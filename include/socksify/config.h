@@ -55,6 +55,12 @@ struct rule {
 
 struct config_text;
 
+enum log_format {
+	LOG_FORMAT_BY_NAME,	/* JSON if the file's name ends in .json or .jsonl */
+	LOG_FORMAT_TEXT,
+	LOG_FORMAT_JSON,
+};
+
 struct config {
 	struct proxy *proxies;		/* the first one is the default */
 	int proxy_count;
@@ -68,6 +74,7 @@ struct config {
 	bool quiet;
 	const char *log_path;		/* NULL: none */
 	const char *file;		/* the configuration file that was read, or NULL */
+	enum log_format log_format;
 	const char *origin;		/* where the proxy came from: a path, "SOCKSIFY_PROXY", ... */
 	char *warning;			/* NULL, or lines to show once: nothing is wrong enough to fail */
 	struct config_text *texts;	/* strings that live as long as this; config.c's */
@@ -101,6 +108,9 @@ MUST_CHECK int config_load(char *(*getenv_fn)(const char *),
 MUST_CHECK int config_parse(struct config *c, const char *name,
 			    const char *text, size_t len, const char *home,
 			    char error[CONFIG_ERROR_SIZE]);
+
+/* Are log lines JSON objects? */
+bool config_log_is_json(const struct config *c);
 
 /* An empty configuration with the defaults, or NULL without memory. */
 struct config *config_new(void);

@@ -10,6 +10,7 @@
 struct handshake;
 struct epreg;
 struct relay;
+struct proxy;
 
 enum conn_state {
 	CONN_FRESH,	/* not connected by us: the kernel alone answers */
@@ -32,6 +33,15 @@ static inline bool conn_is_gated(enum conn_state state)
 	return conn_is_under_way(state) || state == CONN_FAILED;
 }
 
+/* What is to be told of it at its end; report.c's. */
+struct conn_note {
+	const struct proxy *proxy;
+	int teller;		/* pid of the process that tells */
+	_Atomic bool told;
+	int64_t ms;		/* how long the handshake took */
+	uint32_t sent, received; /* octets of the handshake */
+};
+
 /* Belongs to an open file, shared by its duplicates within the process. */
 struct conn {
 	_Atomic int state;		/* enum conn_state; changed by conn_set_state() only */
@@ -52,6 +62,7 @@ struct conn {
 	union sockaddr_any peer;	/* as the program passed it to connect(2) */
 	_Atomic uint32_t proxy[sizeof(union sockaddr_any) / sizeof(uint32_t)];	/* conn_proxy() */
 	socklen_t local_len;		/* CONN_FAILED: 0 if not known */
+	struct conn_note note;
 	union sockaddr_any local;	/* what getsockname(2) said before the failure was shown */
 };
 

@@ -107,6 +107,20 @@ static inline void fdtab_forget(int fd)
 /* @to became a duplicate of @from. */
 void fdtab_dup(int from, int to);
 
+/* Has @fd a connection of ours?  One load. */
+static inline bool fdtab_has_conn(int fd)
+{
+	return (unsigned)fd < FDTAB_MAX &&
+	       ((uint32_t)atomic_load_explicit(&fdtab_slots[fd], memory_order_relaxed) &
+		((1u << FDTAB_MARKS_SHIFT) - 1)) != 0;
+}
+
+/* Is @fd the only number of @conn? */
+bool fdtab_is_last(int fd, const struct conn *conn);
+
+/* No fd above it is known; -1: none is. */
+int fdtab_highest(void);
+
 /* Has @conn a number that exec(3) leaves open? */
 bool fdtab_is_inherited(const struct conn *conn);
 

@@ -39,7 +39,9 @@ struct handshake {
 	int rcvlowat;			/* SO_RCVLOWAT to restore, 0: none */
 	bool cork;			/* TCP_CORK to restore */
 	bool delay;			/* TCP_NODELAY is ours, and to be taken off */
+	int64_t begun;			/* when connect(2) came, in ns */
 	int64_t deadline;		/* ns, sys_now_ns() */
+	uint32_t sent, received;	/* octets of ours */
 	const struct proxy *proxy;
 	int address_count;
 	_Atomic int address_at;

@@ -66,6 +66,9 @@ MUST_CHECK int sys_epoll_wait(int epfd, struct epoll_event *events, int max,
 /* CLOCK_MONOTONIC in nanoseconds; cannot fail. */
 int64_t sys_now_ns(void);
 
+/* CLOCK_REALTIME in milliseconds; cannot fail. */
+int64_t sys_wall_ms(void);
+
 /* Of two times of it, or of INT64_MAX for never. */
 static inline int64_t sys_earlier(int64_t a, int64_t b)
 {

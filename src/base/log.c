@@ -6,10 +6,12 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "socksify/event.h"
 #include "socksify/sys.h"
 
 static const char *log_path;
 static int log_level = -1;
+static bool json;
 static struct stat stderr_then;
 static bool has_stderr;
 
@@ -18,6 +20,16 @@ void log_setup(const char *path, int level)
 	log_path = path;
 	log_level = level;
 	has_stderr = path == NULL && level >= 0 && sys_fstat(2, &stderr_then) == 0;
+}
+
+void log_use_json(bool on)
+{
+	json = on;
+}
+
+bool log_is_wanted(enum log_level level)
+{
+	return (int)level <= log_level;
 }
 
 /* Fd 2 may meanwhile be a socket or a file of the program's: then it is not ours to write to. */
@@ -45,13 +57,27 @@ static void write_out(const char *text, size_t len)
 		sys_close(fd);
 }
 
+void log_write(enum log_level level, const char *line, size_t len)
+{
+	if (log_is_wanted(level))
+		write_out(line, len);
+}
+
+static void write_json(const char *text)
+{
+	char line[EVENT_LINE_SIZE];
+
+	write_out(line, event_message(sys_wall_ms(), sys_getpid(), text, line));
+}
+
 void log_line(enum log_level level, const char *part, ...)
 {
 	char line[1024] = "socksify: ";
-	size_t len = strlen(line);
+	const size_t start = strlen(line);
+	size_t len = start;
 	va_list parts;
 
-	if ((int)level > log_level)
+	if (!log_is_wanted(level))
 		return;
 	va_start(parts, part);
 	for (; part != NULL; part = va_arg(parts, const char *)) {
@@ -63,6 +89,11 @@ void log_line(enum log_level level, const char *part, ...)
 		len += n;
 	}
 	va_end(parts);
+	if (json) {
+		line[len] = '\0';
+		write_json(line + start);
+		return;
+	}
 	line[len++] = '\n';
 	write_out(line, len);
 }

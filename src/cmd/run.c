@@ -12,8 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "socksify/config.h"
 #include "socksify/enter.h"
+#include "socksify/tally.h"
 #include "supervised.h"
 
 #define EXIT_OURS 125	/* socksify itself failed */
@@ -236,6 +238,8 @@ static int print_config(const struct config *c)
 	printf("verbose %d\n", c->verbose);
 	if (c->log_path != NULL)
 		printf("log %s\n", c->log_path);
+	if (c->log_format != LOG_FORMAT_BY_NAME)
+		printf("log-format %s\n", config_log_is_json(c) ? "json" : "text");
 	return finish_output();
 }
 
@@ -568,9 +572,11 @@ static int run_other(const struct config *c, const char *path, char **argv,
 
 	if (!supervised_takes(seen->verdict)) {
 		complain("%s %s", seen->path, inspection_text(seen->verdict));
+		tally_add(TALLY_REFUSED);
 		return EXIT_REFUSED;
 	}
 	supervised_run(c, seen->verdict, path, argv, error);
+	tally_add(TALLY_REFUSED);
 	complain("%s %s", seen->path, inspection_text(seen->verdict));
 	complain("%s cannot be supervised either: %s", path, error);
 	return EXIT_REFUSED;
@@ -722,6 +728,12 @@ int main(int argc, char **argv)
 			status = export_preload();
 		if (status != 0)
 			break;
+		if (mode != ENVIRONMENT && audit_run(c) < 0) {
+			complain("no place to count: make XDG_RUNTIME_DIR or /tmp writable, "
+				 "or leave --audit out");
+			status = EXIT_OURS;
+			break;
+		}
 		if (mode == EXEC)
 			status = run_program(c, target, argv + i, argc - i);
 		else

@@ -8,6 +8,7 @@
 #include "socksify/handshake.h"
 #include "socksify/pool.h"
 #include "socksify/relay.h"
+#include "socksify/report.h"
 
 /* first the conn: both have one address */
 struct counted {
@@ -59,6 +60,7 @@ struct conn *conn_new(void)
 	atomic_store(&c->epregs, NULL);
 	atomic_store(&c->relay, NULL);
 	c->peer_len = 0;
+	c->note.teller = 0;
 	atomic_store(&counted(c)->refs, 1);
 	return c;
 }
@@ -80,6 +82,8 @@ void conn_unref(struct conn *conn)
 
 	if (atomic_fetch_sub(&counted(conn)->refs, 1) != 1)
 		return;
+	if (report_is_on())
+		report_gone(conn);
 	atomic_fetch_add(&counted(conn)->generation, 1);
 	conn_set_state(conn, CONN_FRESH);
 	epreg_forget(conn);

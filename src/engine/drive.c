@@ -11,7 +11,7 @@
 #include "socksify/epreg.h"
 #include "socksify/fdtab.h"
 #include "socksify/lock.h"
-#include "socksify/log.h"
+#include "socksify/report.h"
 #include "socksify/sys.h"
 
 /* A leader that has not looked for so long was thrown out of its sleep (siglongjmp, cancellation). */
@@ -59,6 +59,8 @@ void drive_begin(struct conn *conn, int fd, struct handshake *hs)
 	atomic_store(&conn->answers_once, false);
 	atomic_store(&conn->spoke, false);
 	atomic_store(&conn->error, 0);
+	if (report_is_on())
+		report_begun(conn);
 	atomic_store(&conn->handshake, hs);
 }
 
@@ -67,30 +69,25 @@ void drive_end(struct handshake *hs)
 	leave(hs);
 }
 
-static void log_result(const struct handshake *hs)
+/* Why it is not connected, in words; NULL: it is. */
+static const char *why_ended(const struct handshake *hs)
 {
-	char target[TARGET_TEXT_SIZE], proxy[TARGET_TEXT_SIZE];
 	const char *reason = hs->s.reason;
 
-	target_text(&hs->s.dst, target);
-	target_text(&hs->proxy->address, proxy);
 	switch (handshake_phase(hs)) {
 	case HANDSHAKE_DONE:
-		log_line(LOG_LEVEL_CONNECTION, target, " via ", proxy, NULL);
-		return;
+		return NULL;
 	case HANDSHAKE_REFUSED:
 		if (reason == NULL)
 			reason = strerrordesc_np(hs->error);
-		break;
+		return reason != NULL ? reason : "unknown error";
 	case HANDSHAKE_UNREACHED:
 	case HANDSHAKE_CONNECTING:
 	case HANDSHAKE_TALKING:
 	case HANDSHAKE_OWED:
-		reason = "the proxy cannot be reached";
 		break;
 	}
-	log_line(LOG_LEVEL_CONNECTION, target, " via ", proxy, " failed: ",
-		 reason != NULL ? reason : "unknown error", NULL);
+	return "the proxy cannot be reached";
 }
 
 /*
@@ -129,6 +126,8 @@ static void settle(struct conn *conn, struct handshake *hs, int fd)
 		return;
 	handshake_restore_options(hs, fd);
 	conn_set_proxy(conn, &hs->addresses[hs->address_at]);
+	if (report_is_on())
+		report_settled(conn, hs, why_ended(hs));
 	if (phase == HANDSHAKE_DONE) {
 		conn_set_state(conn, CONN_CONNECTED);
 		fdtab_change_marks(fd, 0, FD_TCP | FD_NONBLOCK | FD_OPTIONS);
@@ -143,7 +142,6 @@ static void settle(struct conn *conn, struct handshake *hs, int fd)
 		conn_set_state(conn, CONN_FRESH);
 	}
 	epreg_show(conn, phase == HANDSHAKE_DONE);
-	log_result(hs);
 }
 
 /* What the process that moved it made of it. */
@@ -162,6 +160,7 @@ static void settle_as_other(struct conn *conn, struct handshake *hs, int fd)
 	else
 		peer = hs->addresses[hs->address_at];
 	conn_set_proxy(conn, &peer);
+	report_elsewhere(conn);
 	atomic_store(&conn->error, phase == HANDSHAKE_REFUSED ? hs->error : 0);
 	conn_set_state(conn, phase == HANDSHAKE_DONE ? CONN_CONNECTED
 			     : phase == HANDSHAKE_REFUSED ? CONN_FAILED : CONN_FRESH);
@@ -391,6 +390,9 @@ static void give_up(struct conn *conn, int fd, enum conn_state state)
 
 	if (hs != NULL && retire(conn, hs)) {
 		handshake_restore_options(hs, fd);
+		if (report_is_on())
+			report_settled(conn, hs, state == CONN_CONNECTED ? NULL :
+				       "the program ended it before the proxy had answered");
 		conn_set_state(conn, state);
 		epreg_show(conn, state == CONN_CONNECTED);
 	}

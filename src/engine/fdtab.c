@@ -3,6 +3,7 @@
 #include "socksify/fdtab.h"
 
 #include "socksify/epreg.h"
+#include "socksify/report.h"
 #include "socksify/sys.h"
 
 #define INDEX_MASK 0xffffffu
@@ -106,7 +107,7 @@ static bool may_change(uint64_t slot)
 	if (conn != NULL)
 		delicate = delicate || epreg_has(conn) || conn_is_gated(conn_state(conn)) ||
 			   conn_state(conn) == CONN_RELAYED;
-	return !delicate || fdtab_is_ours();
+	return !(delicate || report_has_lines()) || fdtab_is_ours();
 }
 
 void fdtab_mark(int fd, unsigned marks)
@@ -229,7 +230,7 @@ void fdtab_close(int fd)
 		return;
 	/* A settled connection stays until the number comes back: see may_change(). */
 	if (has_conn(slot) && !epreg_has(conn_of(slot)) &&
-	    conn_state(conn_of(slot)) == CONN_CONNECTED)
+	    conn_state(conn_of(slot)) == CONN_CONNECTED && !report_has_lines())
 		return;
 	if (may_change(slot))
 		replace(fd, 0);
@@ -268,6 +269,21 @@ void fdtab_dup(int from, int to)
 		replace(to, slot_of(conn, fdtab_marks(from))); /* takes our reference over */
 	else
 		replace(to, (uint64_t)fdtab_marks(from) << MARKS_SHIFT);
+}
+
+bool fdtab_is_last(int fd, const struct conn *conn)
+{
+	int top = fdtab_highest();
+
+	for (int other = 0; other <= top; other++)
+		if (other != fd && is_number_of(other, conn))
+			return false;
+	return true;
+}
+
+int fdtab_highest(void)
+{
+	return atomic_load_explicit(&highest, memory_order_relaxed);
 }
 
 bool fdtab_is_inherited(const struct conn *conn)

@@ -64,6 +64,9 @@ int handshake_begin(struct handshake *hs, const struct route *route, int family,
 
 	hs->proxy = proxy;
 	hs->deadline = deadline;
+	hs->begun = 0;
+	hs->sent = 0;
+	hs->received = 0;
 	hs->error = 0;
 	atomic_store(&hs->looked, 0);
 	hs->rcvlowat = 0;
@@ -245,6 +248,7 @@ static int move_octets(struct handshake *hs, int fd, enum socks5_io io, const st
 		hs->took_error = true;
 		return (int)n;
 	}
+	*(io == SOCKS5_SEND ? &hs->sent : &hs->received) += (uint32_t)n;
 	err = socks5_advance(&hs->s, (size_t)n);
 	return err < 0 ? err : 1;
 }

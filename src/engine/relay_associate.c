@@ -8,7 +8,7 @@
 #include "relay_state.h"
 #include "socksify/control.h"
 #include "socksify/drive.h"
-#include "socksify/log.h"
+#include "socksify/report.h"
 #include "socksify/pool.h"
 #include "socksify/sys.h"
 
@@ -122,26 +122,14 @@ static struct target request_address(const union sockaddr_any *own)
 	return dst;
 }
 
-static void log_failure(const struct control *c, const struct route *route, int err)
+/* A line as soon as it is decided: nobody sees the end of an association. */
+static void report(const struct control *c, const struct route *route, int err)
 {
-	char target[TARGET_TEXT_SIZE], proxy[TARGET_TEXT_SIZE];
 	const char *reason = c->reason != NULL ? c->reason : strerrordesc_np(-err);
 
-	log_line(LOG_LEVEL_CONNECTION, "datagrams to ", target_text(&route->target, target), " via ",
-		 target_text(&c->proxy->address, proxy), " failed: ",
-		 reason != NULL ? reason : "unknown error", NULL);
-}
-
-static void log_success(const struct control *c, const struct route *route,
-			const union sockaddr_any *address)
-{
-	char target[TARGET_TEXT_SIZE], proxy[TARGET_TEXT_SIZE], relay[TARGET_TEXT_SIZE];
-	struct target at;
-
-	if (target_from_sockaddr(&address->sa, relay_address_len(address), &at) < 0)
-		return;
-	log_line(LOG_LEVEL_CONNECTION, "datagrams to ", target_text(&route->target, target), " via ",
-		 target_text(&c->proxy->address, proxy), ", relay ", target_text(&at, relay), NULL);
+	if (report_is_on())
+		report_association(&route->target, c->proxy, err == 0 ? NULL :
+				   reason != NULL ? reason : "unknown error");
 }
 
 /* What a refusal means to a program that sends: a proxy that does not relay is no way at all. */
@@ -193,7 +181,7 @@ static int adopt(int fd, struct relay *r, struct control *c, const struct route 
 		pool_give(&associations, a);
 		return -ENOMEM;
 	}
-	log_success(c, route, &a->address);
+	report(c, route, 0);
 	*ret = a;
 	return 0;
 }
@@ -219,7 +207,7 @@ static int make(int fd, struct relay *r, const struct route *route, struct assoc
 	control_finish(&c);
 	err = c.phase == CONTROL_DONE ? adopt(fd, r, &c, route, ret) : errno_of(&c);
 	if (err < 0)
-		log_failure(&c, route, err);
+		report(&c, route, err);
 	control_drop(&c);
 	return err;
 }

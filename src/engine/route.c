@@ -9,6 +9,7 @@
 #include "socksify/log.h"
 #include "socksify/namepool.h"
 #include "socksify/resolver_socket.h"
+#include "socksify/report.h"
 #include "socksify/sys.h"
 
 #ifndef IPPROTO_MPTCP
@@ -29,14 +30,6 @@ const struct config *route_config(void)
 	return config;
 }
 
-static int refuse(const struct target *t, int err, const char *why)
-{
-	char text[TARGET_TEXT_SIZE];
-
-	log_line(LOG_LEVEL_CONNECTION, target_text(t, text), " refused: ", why, NULL);
-	return err;
-}
-
 /* A socket option that is an int, or -errno. */
 static int socket_int(int fd, int name)
 {
@@ -49,6 +42,41 @@ static int socket_int(int fd, int name)
 
 /* What a socket speaks, as far as the rules care; 0 for no Internet socket. */
 enum speech { SPEAKS_NOTHING, SPEAKS_TCP, SPEAKS_UDP, SPEAKS_OTHER };
+
+static const char *speech_word(enum speech speech)
+{
+	switch (speech) {
+	case SPEAKS_TCP:
+		return "tcp";
+	case SPEAKS_UDP:
+		return "udp";
+	case SPEAKS_OTHER:
+	case SPEAKS_NOTHING:
+		break;
+	}
+	return "raw";
+}
+
+static void tell(enum event_verdict verdict, enum speech speech, const struct target *t,
+		 const char *why)
+{
+	if (report_is_on())
+		report_verdict(verdict, speech_word(speech), t, why);
+}
+
+static int refuse(enum speech speech, const struct target *t, int err, const char *why)
+{
+	tell(EVENT_REFUSED, speech, t, why);
+	return err;
+}
+
+static void tell_direct(int fd, enum speech speech, const struct target *t, const char *why)
+{
+	if (speech == SPEAKS_TCP && report_is_on())
+		report_direct_tcp(fd, t, why);
+	else
+		tell(EVENT_DIRECT, speech, t, why);
+}
 
 /*
  * A raw socket may have IPPROTO_TCP too, so the type comes first; a stream of
@@ -116,7 +144,7 @@ static int take_query(struct route *route, const struct decision *d)
 	return 0;
 }
 
-static int decide(enum speech speech, struct route *route)
+static int decide(int fd, enum speech speech, struct route *route)
 {
 	const struct target *t = &route->target;
 	struct decision d = config_decide(config, t,
@@ -127,25 +155,26 @@ static int decide(enum speech speech, struct route *route)
 	if (speech == SPEAKS_UDP && is_query(t, &d))
 		return take_query(route, &d);
 	if (is_hidden_query(t, &d))
-		return refuse(t, -ECONNREFUSED, "a local resolver would ask for us");
+		return refuse(speech, t, -ECONNREFUSED, "a local resolver would ask for us");
 	switch (d.action) {
 	case RULE_DIRECT:
 		/* A pool name that a rule makes direct has no address to go to. */
 		if (t->kind == TARGET_NAME)
-			return refuse(t, -EHOSTUNREACH, "a direct name was resolved remotely");
+			return refuse(speech, t, -EHOSTUNREACH, "a direct name was resolved remotely");
+		tell_direct(fd, speech, t, d.why);
 		route->verdict = ROUTE_DIRECT;
 		return 0;
 	case RULE_BLOCK:
 		route->verdict = ROUTE_BLOCK;
-		refuse(t, 0, d.why);
+		tell(EVENT_BLOCKED, speech, t, d.why);
 		return 0;
 	case RULE_VIA:
 		break;
 	}
 	if (speech == SPEAKS_OTHER)
-		return refuse(t, -EPERM, "only TCP and UDP can be proxied");
+		return refuse(speech, t, -EPERM, "only TCP and UDP can be proxied");
 	if (speech == SPEAKS_UDP && is_many(t))
-		return refuse(t, -ENETUNREACH, "no proxy relays to many at once: make it direct");
+		return refuse(speech, t, -ENETUNREACH, "no proxy relays to many at once: make it direct");
 	route->verdict = ROUTE_PROXY;
 	return 0;
 }
@@ -181,10 +210,10 @@ int route_for_socket(int fd, const struct sockaddr *addr, socklen_t len,
 	if (namepool_contains(&route.target)) {
 		err = namepool_name(&route.target, &route.target);
 		if (err < 0)
-			return refuse(&route.target, -EHOSTUNREACH,
+			return refuse(speech, &route.target, -EHOSTUNREACH,
 				      "no name was given this address");
 	}
-	err = decide(speech, &route);
+	err = decide(fd, speech, &route);
 	if (err < 0)
 		return err;
 	*ret = route;

@@ -10,6 +10,7 @@
 #include "socksify/drive.h"
 #include "socksify/epreg.h"
 #include "socksify/fdtab.h"
+#include "socksify/report.h"
 #include "socksify/sys.h"
 #include "socksify/upstream.h"
 
@@ -160,6 +161,19 @@ static int wait_blocking(struct conn *conn, const struct attempt *a)
 	return err == -EAGAIN ? -EINPROGRESS : err;
 }
 
+/* What connect(2) to the proxy failed with, in words. */
+static const char *why_not(int err)
+{
+	switch (err) {
+	case -ECONNREFUSED:
+		return "the proxy refuses connections";
+	case -EISCONN:
+		return "the socket is connected already";
+	default:
+		return "the proxy cannot be reached";
+	}
+}
+
 static int go(struct conn *conn, struct attempt *a)
 {
 	int err = connect_leg(conn, a);
@@ -184,6 +198,8 @@ static int go(struct conn *conn, struct attempt *a)
 			return -EINTR;
 		return wait_blocking(conn, a);
 	default:
+		if (report_is_on())
+			report_settled(conn, a->hs, why_not(err));
 		drive_cancel(conn, a->fd);
 		return handshake_errno(err);
 	}
@@ -196,6 +212,18 @@ static void note_peer(struct conn *conn, const struct sockaddr *addr, socklen_t 
 	if (conn->peer_len > len)
 		conn->peer_len = len;
 	memcpy(&conn->peer, addr, conn->peer_len);
+}
+
+static const char *why_unprepared(int err)
+{
+	switch (err) {
+	case -EHOSTUNREACH:
+		return "the proxy's name is not known";
+	case -EAFNOSUPPORT:
+		return "the socket can speak to none of the proxy's addresses";
+	default:
+		return "the socket cannot be prepared";
+	}
 }
 
 /* The attempt, with its handshake set up.  0 or -errno. */
@@ -213,6 +241,7 @@ static int prepare(struct attempt *a, const struct route *route, int family)
 	a->start = sys_now_ns();
 	err = handshake_begin(a->hs, route, family, addresses, count,
 			      a->start + (int64_t)route_config()->timeout_ms * NS_PER_MS);
+	a->hs->begun = a->start;
 	return err < 0 ? err : handshake_allow_ipv4(a->hs, a->fd, family);
 }
 
@@ -239,6 +268,8 @@ int tunnel_connect(int fd, const struct route *route,
 		goto out;
 	}
 	err = prepare(&a, route, addr->sa_family);
+	if (err < 0 && report_is_on())
+		report_verdict(EVENT_FAILED, "tcp", &route->target, why_unprepared(err));
 	if (err == 0 && !conn_change_state(conn, CONN_FRESH, CONN_PENDING))
 		err = -EALREADY; /* another thread was faster */
 	if (err < 0) {

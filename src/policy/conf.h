@@ -5,7 +5,7 @@
 
 #include "policy.h"
 
-#define CONF_SETTINGS 5 /* statements that may come once */
+#define CONF_SETTINGS 6 /* statements that may come once */
 
 struct word {
 	const char *text;

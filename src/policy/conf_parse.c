@@ -151,6 +151,18 @@ static int parse_log(struct conf *conf, const struct word *keyword)
 			      "out of memory");
 }
 
+static int parse_log_format(struct conf *conf, const struct word *keyword)
+{
+	char phrase[CONFIG_ERROR_SIZE];
+	struct word word;
+	int err = setting_word(conf, 5, keyword, "log-format text or json", &word);
+
+	if (err < 0)
+		return err;
+	err = log_format_parse(word.text, word.len, &conf->config->log_format, phrase);
+	return finish_setting(conf, &word, err, phrase);
+}
+
 static int parse_verbose(struct conf *conf, const struct word *keyword)
 {
 	char phrase[CONFIG_ERROR_SIZE];
@@ -190,6 +202,7 @@ static const struct statement {
 	{ "udp", parse_udp },
 	{ "timeout", parse_timeout },
 	{ "log", parse_log },
+	{ "log-format", parse_log_format },
 	{ "verbose", parse_verbose },
 	{ "chain", parse_unbuilt },
 	{ "bind", parse_unbuilt },
@@ -218,7 +231,7 @@ static int unknown_keyword(const struct conf *conf, const struct word *word)
 				 shown.text, near);
 	return conf_fail(conf, word->column, -EINVAL,
 			 "unknown word '%s': a line begins with proxy, direct, block, "
-			 "via, dns, udp, timeout, log or verbose", shown.text);
+			 "via, dns, udp, timeout, log, log-format or verbose", shown.text);
 }
 
 static int check_octets(const struct conf *conf)

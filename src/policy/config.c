@@ -59,6 +59,16 @@ static size_t grown(int count)
 	return count == 0 ? 1 : (size_t)count * 2;
 }
 
+bool config_log_is_json(const struct config *c)
+{
+	const char *end;
+
+	if (c->log_format != LOG_FORMAT_BY_NAME)
+		return c->log_format == LOG_FORMAT_JSON;
+	end = c->log_path != NULL ? strrchr(c->log_path, '.') : NULL;
+	return end != NULL && (strcmp(end, ".json") == 0 || strcmp(end, ".jsonl") == 0);
+}
+
 /* Not realloc(): it would leave logins behind in freed memory. */
 int config_add_proxy(struct config *c, const struct proxy *proxy)
 {

@@ -242,7 +242,8 @@ static int read_settings(struct sources *s)
 {
 	static const char *const names[] = {
 		"SOCKSIFY_DNS", "SOCKSIFY_UDP", "SOCKSIFY_TIMEOUT",
-		"SOCKSIFY_LOG", "SOCKSIFY_VERBOSE", "SOCKSIFY_QUIET",
+		"SOCKSIFY_LOG", "SOCKSIFY_VERBOSE", "SOCKSIFY_LOG_FORMAT",
+		"SOCKSIFY_QUIET",
 	};
 	struct config *c = s->config;
 	char phrase[CONFIG_ERROR_SIZE];
@@ -260,6 +261,7 @@ static int read_settings(struct sources *s)
 		case 2: err = timeout_parse(value, len, &c->timeout_ms, phrase); break;
 		case 3: err = keep_log(c, value, phrase); break;
 		case 4: err = verbose_parse(value, len, &c->verbose, phrase); break;
+		case 5: err = log_format_parse(value, len, &c->log_format, phrase); break;
 		default: err = quiet_parse(value, len, &c->quiet, phrase); break;
 		}
 		if (err < 0)

@@ -80,6 +80,8 @@ MUST_CHECK int handshake_parse(const char *text, size_t len,
 			       char error[CONFIG_ERROR_SIZE]);
 MUST_CHECK int fastopen_parse(const char *text, size_t len, bool *ret,
 			      char error[CONFIG_ERROR_SIZE]);
+MUST_CHECK int log_format_parse(const char *text, size_t len, enum log_format *ret,
+				char error[CONFIG_ERROR_SIZE]);
 MUST_CHECK int verbose_parse(const char *text, size_t len, int *ret,
 			     char error[CONFIG_ERROR_SIZE]);
 

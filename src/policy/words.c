@@ -214,6 +214,19 @@ int timeout_parse(const char *text, size_t len, unsigned *ret_ms,
 	return 0;
 }
 
+int log_format_parse(const char *text, size_t len, enum log_format *ret,
+		     char error[CONFIG_ERROR_SIZE])
+{
+	if (len == 4 && memcmp(text, "text", 4) == 0)
+		*ret = LOG_FORMAT_TEXT;
+	else if (len == 4 && memcmp(text, "json", 4) == 0)
+		*ret = LOG_FORMAT_JSON;
+	else
+		return fail(error, -EINVAL, "bad log format '%s': use text or json",
+			    shown_word(text, len).text);
+	return 0;
+}
+
 int verbose_parse(const char *text, size_t len, int *ret,
 		  char error[CONFIG_ERROR_SIZE])
 {

@@ -12,6 +12,7 @@
 #include "launch.h"
 #include "real.h"
 #include "socksify/gate.h"
+#include "socksify/report.h"
 
 /* Which of the system's calls it was: their errors differ. */
 enum call { CALL_EXECVE, CALL_EXECVEAT, CALL_FEXECVE };
@@ -46,6 +47,8 @@ static int __attribute__((noinline)) start(struct launch l, enum call call, int 
 		err = LAUNCH_ARRANGE(&l, (size_t)room);
 	if (err < 0)
 		return libc_result(err);
+	if (report_has_lines())
+		report_close_all();
 	result = start_real(&l, call, flags);
 	launch_end(&l);
 	return result;

@@ -6,6 +6,7 @@
 #include "real.h"
 #include "socksify/gate.h"
 #include "socksify/own.h"
+#include "socksify/report.h"
 
 /* close(2) */
 EXPORT int close(int fd)
@@ -14,6 +15,8 @@ EXPORT int close(int fd)
 		return libc_result(-EBADF); /* as far as the program knows */
 	if (__builtin_expect(fdtab_state(fd) == CONN_OWED, 0))
 		gate_close(fd);
+	if (report_has_lines())
+		report_close(fd);
 	fdtab_close(fd);
 	return REAL(close)(fd);
 }
@@ -32,6 +35,8 @@ EXPORT int close_range(unsigned low, unsigned high, int flags)
 	if (low > high)
 		return REAL(close_range)(low, high, flags);
 	while (result == 0 && own_gap(&from, high, &to)) {
+		if (report_has_lines() && ((unsigned)flags & CLOSE_RANGE_CLOEXEC) == 0)
+			report_close_range(from, to);
 		result = REAL(close_range)(from, to, flags);
 		if (result == 0 && ((unsigned)flags & CLOSE_RANGE_CLOEXEC) == 0)
 			fdtab_close_range(from, to);
@@ -51,6 +56,8 @@ EXPORT void closefrom(int low)
 		(void)close_range(from, to, 0);
 		from = to + 1;
 	}
+	if (report_has_lines())
+		report_close_range(from, ~0u);
 	fdtab_close_range(from, ~0u);
 	REAL(closefrom)((int)from);
 }
@@ -61,6 +68,8 @@ EXPORT int fclose(FILE *stream)
 	int saved = errno, fd = fileno(stream);
 
 	errno = saved; /* a stream without an fd is no error */
+	if (report_has_lines())
+		report_close(fd);
 	fdtab_close(fd);
 	return REAL(fclose)(stream);
 }
@@ -106,6 +115,8 @@ EXPORT int dup2(int from, int to)
 	result = own_is(from) ? -EBADF : own_leave(to);
 	if (result < 0)
 		return libc_result(result);
+	if (from != to && report_has_lines())
+		report_close(to);
 	result = REAL(dup2)(from, to);
 	if (result >= 0)
 		fdtab_dup(from, to);
@@ -126,6 +137,8 @@ EXPORT int dup3(int from, int to, int flags)
 	result = own_is(from) ? -EBADF : own_leave(to);
 	if (result < 0)
 		return libc_result(result);
+	if (from != to && report_has_lines())
+		report_close(to);
 	result = REAL(dup3)(from, to, flags);
 	if (result >= 0)
 		fdtab_dup(from, to);

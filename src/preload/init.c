@@ -20,6 +20,7 @@
 #include "socksify/inherit.h"
 #include "socksify/log.h"
 #include "socksify/namepool.h"
+#include "socksify/report.h"
 #include "socksify/route.h"
 #include "socksify/sys.h"
 #include "socksify/upstream.h"
@@ -117,6 +118,14 @@ static void hand_down(const struct config *config)
 	free(absolute);
 }
 
+/* --audit: the counters that all processes of the run share. */
+static bool count_for_run(void)
+{
+	const char *path = secure_getenv("SOCKSIFY_AUDIT");
+
+	return path != NULL && tally_open(path) == 0;
+}
+
 static void read_settings(void)
 {
 	struct config *config = NULL;
@@ -136,6 +145,7 @@ static void read_settings(void)
 	note_pool_dir();
 	/* With a configuration there are no errors of our own to tell: those are errnos. */
 	log_setup(config->log_path, config->quiet || config->verbose == 0 ? -1 : config->verbose);
+	report_setup(program_invocation_short_name, config_log_is_json(config), count_for_run());
 	upstream_hand_down(secure_getenv("SOCKSIFY_PROXY_ADDRESS"));
 	route_setup(config, NULL);
 }
@@ -175,6 +185,8 @@ void preload_ready_network(void)
 __attribute__((destructor)) static void end(void)
 {
 	gate_close_all();
+	if (report_has_lines())
+		report_close_all();
 }
 
 /* dlsym(3) is not async-signal-safe: look everything up before a handler can need it. */

@@ -197,6 +197,14 @@ int64_t sys_now_ns(void)
 	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
+int64_t sys_wall_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / NS_PER_MS;
+}
+
 void *sys_map(size_t size, bool shared)
 {
 	long map = raw(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,

@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "loop.h"
 #include "socksify/handshake.h"
+#include "socksify/report.h"
 #include "socksify/sys.h"
 #include "socksify/upstream.h"
 #include "tracee.h"
@@ -29,6 +31,7 @@ struct attempt {
 	struct flow *flow;
 	struct handshake *hs;	/* NULL: the kernel connects, directly */
 	struct waiter *waiters;
+	pid_t tid;		/* who asked for it */
 	bool begun;		/* the kernel took the connect(2): its state is ours to undo */
 };
 
@@ -160,6 +163,16 @@ static void free_attempt(struct attempt *a)
 	free(a);
 }
 
+static void tell(const struct attempt *a, int result)
+{
+	const char *reason = a->hs->s.reason;
+
+	if (result < 0 && reason == NULL)
+		reason = strerrordesc_np(-result);
+	tracee_speak_for(a->tid);
+	report_attempt(&a->flow->peer, a->flow->peer_len, a->hs, result < 0 ? reason : NULL);
+}
+
 /* Leave socket and flow as connect(2) with this result does. */
 static void finish(struct attempt *a, int result)
 {
@@ -168,6 +181,8 @@ static void finish(struct attempt *a, int result)
 
 	if (is_proxied)
 		handshake_restore_options(a->hs, a->watch.fd);
+	if (is_proxied && report_is_on())
+		tell(a, result);
 	if (a->begun && result < 0)
 		make_fresh(a->watch.fd);
 	else if (a->begun)
@@ -243,6 +258,7 @@ static struct attempt *begin(struct flow *f, int fd, const struct call *c)
 	a->watch = (struct watch){ .fd = fd, .events = EPOLLOUT, .ready = ready };
 	a->timer.late = late;
 	a->flow = f;
+	a->tid = c->tid;
 	f->attempt = a;
 	attempt_wait(a, c);
 	return a;
@@ -279,6 +295,7 @@ static int start_handshake(struct attempt *a, const struct route *route)
 		err = handshake_allow_ipv4(a->hs, a->watch.fd, family);
 	if (err < 0)
 		return err;
+	a->hs->begun = sys_now_ns();
 	handshake_hide_options(a->hs, a->watch.fd);
 	loop_start_timer(&a->timer, a->hs->deadline);
 	err = handshake_connect(a->hs, a->watch.fd);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "socksify/report.h"
 #include "socksify/sys.h"
 #include "tracee.h"
 
@@ -68,6 +69,8 @@ void serve_call(struct call *c)
 		(void)listener_reply(c->id, -EFAULT);
 		return;
 	}
+	if (report_is_on())
+		tracee_speak_for(c->tid);
 	switch (c->kind) {
 	case CALL_SOCKET:
 		serve_socket(c);

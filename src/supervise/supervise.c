@@ -15,6 +15,7 @@
 #include "socksify/fdtab.h"
 #include "socksify/log.h"
 #include "socksify/namepool.h"
+#include "socksify/report.h"
 #include "socksify/route.h"
 #include "socksify/upstream.h"
 
@@ -44,6 +45,7 @@ static int prepare_engine(const struct config *c, const char *addresses)
 		snprintf(pool, sizeof(pool), "%s/socksify", runtime);
 	snprintf(other, sizeof(other), "/tmp/socksify-%u", (unsigned)geteuid());
 	log_setup(c->log_path, c->quiet || c->verbose == 0 ? -1 : c->verbose);
+	report_setup("socksify", config_log_is_json(c), getenv("SOCKSIFY_AUDIT") != NULL);
 	upstream_hand_down(addresses);
 	route_setup(c, NULL);
 	return namepool_open(has_runtime ? pool : NULL, other);

@@ -112,6 +112,14 @@ int sys_poll_now(int fd, short events)
 	return poll(&p, 1, 0) > 0 ? p.revents : 0;
 }
 
+int64_t sys_wall_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 int64_t sys_now_ns(void)
 {
 	struct timespec ts;

@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "socksify/report.h"
+
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL	/* Linux 6.9 */
 #endif
@@ -147,4 +149,36 @@ int tracee_probe(pid_t pid, const void *address)
 	struct iovec to = { &octet, 1 }, from = { (void *)(uintptr_t)address, 1 };
 
 	return process_vm_readv(pid, &to, 1, &from, 1, 0) < 0 ? -errno : 0;
+}
+
+/* What stands behind @key in /proc/PID/status, up to the end of its line. */
+static const char *status_line(char *text, const char *key)
+{
+	char *at = strstr(text, key), *end;
+
+	if (at == NULL)
+		return NULL;
+	at += strlen(key);
+	end = strchr(at, '\n');
+	if (end != NULL)
+		*end = '\0';
+	return at;
+}
+
+void tracee_speak_for(pid_t tid)
+{
+	char path[48], text[1024];
+	const char *pid, *name;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	pid = status_line(text, "\nTgid:\t");
+	name = status_line(text, "Name:\t");
+	report_for(pid != NULL ? atoi(pid) : (int)tid, name);
 }

@@ -48,4 +48,7 @@ MUST_CHECK int tracee_probe(pid_t pid, const void *address);
 /* A descriptor of @pid, which need not wait in a call. */
 MUST_CHECK int tracee_fetch(pid_t pid, int fd);
 
+/* What is reported from here on is about the process of that thread. */
+void tracee_speak_for(pid_t tid);
+
 #endif

@@ -16,6 +16,7 @@
 #include "process.h"
 #include "serve.h"
 #include "socksify/sys.h"
+#include "socksify/tally.h"
 #include "tracee.h"
 
 static pid_t program;		/* 0: it has ended */
@@ -267,6 +268,7 @@ void watch_run(const struct program *p, int reports)
 		(void)kill(program, SIGKILL);
 		fail(SUPERVISE_START, err);
 	}
+	tally_add(TALLY_SUPERVISED);
 	report(REPORT_STARTED, program, 0);
 	while (!over)
 		loop_turn();

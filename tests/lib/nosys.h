@@ -11,4 +11,8 @@ extern int nosys_calls;		/* how often a file was asked for */
 extern const char *nosys_own;	/* the machine's name, or NULL */
 extern const char *nosys_link[2];	/* two paths of one and the same file */
 
+/* What was written to any file, NUL-terminated; nosys_written = 0 forgets it. */
+extern char nosys_output[8192];
+extern size_t nosys_written;
+
 #endif

@@ -44,7 +44,7 @@ static void start(void)
 	program_start();
 	program_config.dns = DNS_TCP;
 	ck_assert_int_eq(target_from_host("192.0.2.53", 10, 53, &program_config.dns_server), 0);
-	ck_assert_int_eq(namepool_open(NULL), 0);
+	ck_assert_int_eq(namepool_open(NULL, NULL), 0);
 }
 
 static void serve(const char *reply, size_t len, bool then_eof)

@@ -33,7 +33,7 @@ static void start(void)
 	config = config_new();
 	ck_assert_ptr_nonnull(config);
 	ck_assert_int_eq(config_parse(config, "f", text, sizeof(text) - 1, NULL, error), 0);
-	ck_assert_int_eq(namepool_open(NULL), 0);
+	ck_assert_int_eq(namepool_open(NULL, NULL), 0);
 	route_setup(config, NULL);
 	nosys_hosts = "127.0.0.1 localhost\n"
 		      "192.0.2.7 Printer printer.example # 192.0.2.8 nobody\n"

@@ -11,6 +11,7 @@ struct handshake;
 struct epreg;
 struct relay;
 struct proxy;
+struct own;
 
 enum conn_state {
 	CONN_FRESH,	/* not connected by us: the kernel alone answers */
@@ -18,6 +19,7 @@ enum conn_state {
 	CONN_FAILED,	/* refused by the proxy, shown as a connect that the kernel refused */
 	CONN_OWED,	/* optimistic: shown as connected, but the proxy's answers are still to be read */
 	CONN_CONNECTED,
+	CONN_ANSWERED,	/* to a name server, whose part we take: dns_stream.h */
 	CONN_RELAYED,	/* datagrams, some of which go through a proxy: relay.h */
 };
 
@@ -58,6 +60,8 @@ struct conn {
 	struct handshake *_Atomic handshake;	/* while it is under way; with a reference */
 	struct epreg *_Atomic epregs;	/* changed under the engine's lock */
 	struct relay *_Atomic relay;	/* CONN_RELAYED */
+	struct own *_Atomic own;	/* CONN_ANSWERED: the other end */
+	_Atomic int answering;		/* CONN_ANSWERED: how many asked for it since it began */
 	socklen_t peer_len;
 	union sockaddr_any peer;	/* as the program passed it to connect(2) */
 	_Atomic uint32_t proxy[sizeof(union sockaddr_any) / sizeof(uint32_t)];	/* conn_proxy() */

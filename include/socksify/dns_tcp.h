@@ -36,6 +36,14 @@ MUST_CHECK int dns_tcp_exchange(struct dns_ask *asks, size_t count);
 MUST_CHECK int dns_tcp_ask(const uint8_t *query, size_t len, uint8_t *answer, size_t room,
 			   size_t *ret_len);
 
+/*
+ * dns_tcp_ask_server - the same, of a server that a program asked: directly if
+ * a rule says so or it is on loopback, else through a proxy.
+ * @server: an address, which may be one of the pool
+ */
+MUST_CHECK int dns_tcp_ask_server(const struct target *server, const uint8_t *query, size_t len,
+				  uint8_t *answer, size_t room, size_t *ret_len);
+
 /* When an exchange that begins now has to be over, in ns. */
 int64_t dns_tcp_deadline(void);
 

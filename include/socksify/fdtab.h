@@ -44,12 +44,22 @@ static inline bool fdtab_is_gated(int fd)
 	       fdtab_is_gated_slow(fd);
 }
 
+/* The state of the connection of @fd, CONN_FRESH without one. */
+enum conn_state fdtab_state(int fd);
+
 /* Do datagrams of @fd go through a relay?  One load while there are none, and no handshake. */
 bool fdtab_is_relayed_slow(int fd);
 static inline bool fdtab_is_relayed(int fd)
 {
 	return __builtin_expect(atomic_load_explicit(&conn_special, memory_order_relaxed), 0) != 0 &&
 	       fdtab_is_relayed_slow(fd);
+}
+
+/* Is @fd a connection to a name server, whose part we take?  One load while there are none of this kind. */
+static inline bool fdtab_is_answered(int fd)
+{
+	return __builtin_expect(atomic_load_explicit(&conn_special, memory_order_relaxed), 0) != 0 &&
+	       fdtab_state(fd) == CONN_ANSWERED;
 }
 
 /* The marks of @fd, 0 without any. */
@@ -83,9 +93,6 @@ MUST_CHECK struct conn *fdtab_get(int fd);
 
 /* The same, made when there is none.  NULL: no memory, or @fd is too high. */
 MUST_CHECK struct conn *fdtab_get_or_new(int fd);
-
-/* The state of the connection of @fd, CONN_FRESH without one. */
-enum conn_state fdtab_state(int fd);
 
 /*
  * fdtab_close - @fd is about to be closed.

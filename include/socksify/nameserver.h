@@ -46,4 +46,13 @@ MUST_CHECK enum nameserver_how nameserver_answer(const uint8_t *query, size_t le
 MUST_CHECK int nameserver_forward(const uint8_t *query, size_t len, bool stream,
 				  uint8_t *answer, size_t room, size_t *ret_len);
 
+/*
+ * nameserver_pass - what the server says that the program asked, over TCP.
+ * @server: a rule may make it direct, or block it; loopback is direct, and
+ *          all others are asked through the proxy
+ * For NAMESERVER_PASS; all else as of nameserver_forward() with @stream.
+ */
+MUST_CHECK int nameserver_pass(const struct target *server, const uint8_t *query, size_t len,
+			       uint8_t *answer, size_t room, size_t *ret_len);
+
 #endif

@@ -23,6 +23,8 @@
 
 MUST_CHECK int sys_socket(int domain, int type, int protocol);
 MUST_CHECK int sys_bind(int fd, const void *addr, socklen_t len);
+MUST_CHECK int sys_listen(int fd, int backlog);
+MUST_CHECK int sys_accept(int fd, int flags);	/* accept4(2), without the address */
 MUST_CHECK int sys_connect(int fd, const void *addr, socklen_t len);
 MUST_CHECK ssize_t sys_send(int fd, const void *bytes, size_t len, int flags);
 MUST_CHECK ssize_t sys_recv(int fd, void *bytes, size_t size, int flags);

@@ -6,6 +6,7 @@
 
 #include "socksify/epreg.h"
 #include "socksify/handshake.h"
+#include "socksify/own.h"
 #include "socksify/pool.h"
 #include "socksify/relay.h"
 #include "socksify/report.h"
@@ -59,6 +60,8 @@ struct conn *conn_new(void)
 	atomic_store(&c->handshake, NULL);
 	atomic_store(&c->epregs, NULL);
 	atomic_store(&c->relay, NULL);
+	atomic_store(&c->own, NULL);
+	atomic_store(&c->answering, 0);
 	c->peer_len = 0;
 	c->note.teller = 0;
 	atomic_store(&counted(c)->refs, 1);
@@ -88,6 +91,7 @@ void conn_unref(struct conn *conn)
 	conn_set_state(conn, CONN_FRESH);
 	epreg_forget(conn);
 	relay_end(atomic_exchange(&conn->relay, NULL));
+	own_close(atomic_exchange(&conn->own, NULL));
 	hs = atomic_exchange(&conn->handshake, NULL);
 	if (hs != NULL)
 		handshake_unref(hs);
@@ -96,7 +100,7 @@ void conn_unref(struct conn *conn)
 
 static bool is_special(enum conn_state state)
 {
-	return conn_is_gated(state) || state == CONN_RELAYED;
+	return conn_is_gated(state) || state == CONN_RELAYED || state == CONN_ANSWERED;
 }
 
 static void count_change(enum conn_state from, enum conn_state to)

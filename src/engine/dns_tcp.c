@@ -6,6 +6,7 @@
 
 #include "socksify/control.h"
 #include "socksify/dns_msg.h"
+#include "socksify/namepool.h"
 #include "socksify/route.h"
 #include "socksify/sys.h"
 
@@ -162,27 +163,91 @@ static bool are_queries(struct dns_ask *asks, size_t count)
 	return true;
 }
 
-int dns_tcp_exchange(struct dns_ask *asks, size_t count)
+/* To a server that no proxy stands before. */
+static int open_direct(struct link *link, const struct target *server)
 {
-	const struct proxy *proxy;
-	struct control control;
-	struct link link;
-	int err = find_proxy(route_config(), &proxy);
+	int family = server->kind == TARGET_IPV6 ? AF_INET6 : AF_INET, error = 0;
+	socklen_t error_len = sizeof(error);
+	union sockaddr_any to;
+	int len = target_to_sockaddr(server, family, &to), err;
 
+	if (len < 0)
+		return len;
+	link->fd = sys_socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (link->fd < 0)
+		return link->fd;
+	err = sys_connect(link->fd, &to, (socklen_t)len);
+	if (err == -EINPROGRESS || err == -EINTR)
+		err = 0;
+	while (err == 0 && sys_poll_now(link->fd, POLLOUT) == 0)
+		err = wait_for(link, POLLOUT);
+	if (err == 0)
+		err = sys_getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &error_len);
+	if (err == 0 && error != 0)
+		err = -error;
 	if (err < 0)
-		return err;
-	if (!are_queries(asks, count))
-		return -EINVAL;
-	link.deadline = dns_tcp_deadline();
-	control_begin(&control, proxy, SOCKS5_CONNECT, &route_config()->dns_server, link.deadline);
+		sys_close(link->fd);
+	return err;
+}
+
+static int open_proxied(struct link *link, const struct proxy *proxy, const struct target *server)
+{
+	struct control control;
+
+	control_begin(&control, proxy, SOCKS5_CONNECT, server, link->deadline);
 	control_finish(&control);
 	if (control.phase != CONTROL_DONE)
 		return control.error;
-	link.fd = control.fd;
+	link->fd = control.fd;
+	return 0;
+}
+
+/* @proxy: NULL for none */
+static int exchange(const struct proxy *proxy, const struct target *server,
+		    struct dns_ask *asks, size_t count)
+{
+	struct link link;
+	int err;
+
+	if (!are_queries(asks, count))
+		return -EINVAL;
+	link.deadline = dns_tcp_deadline();
+	err = proxy == NULL ? open_direct(&link, server) : open_proxied(&link, proxy, server);
+	if (err < 0)
+		return err;
 	err = send_queries(&link, asks, count);
 	for (size_t i = 0; i < count && err == 0; i++)
 		err = receive_answer(&link, asks, count);
-	control_drop(&control);
+	sys_close(link.fd);
+	return err;
+}
+
+int dns_tcp_exchange(struct dns_ask *asks, size_t count)
+{
+	const struct proxy *proxy;
+	int err = find_proxy(route_config(), &proxy);
+
+	return err < 0 ? err : exchange(proxy, &route_config()->dns_server, asks, count);
+}
+
+int dns_tcp_ask_server(const struct target *server, const uint8_t *query, size_t len,
+		       uint8_t *answer, size_t room, size_t *ret_len)
+{
+	struct dns_ask ask = { .query = query, .len = len, .answer = answer, .room = room };
+	struct target to = *server;
+	struct decision d;
+	int err;
+
+	if (route_config() == NULL)
+		return -ENETDOWN;
+	if (namepool_contains(server) && namepool_name(server, &to) < 0)
+		return -EHOSTUNREACH;
+	d = config_decide(route_config(), &to, PROTO_TCP);
+	if (d.action == RULE_BLOCK)
+		return -EACCES;
+	err = exchange(d.action == RULE_VIA ? d.proxy : NULL, &to, &ask, 1);
+	if (err == 0)
+		*ret_len = ask.answer_len;
 	return err;
 }
 

@@ -89,3 +89,15 @@ int nameserver_forward(const uint8_t *query, size_t len, bool stream,
 		return 0;
 	return dns_answer_build(&q, DNS_SERVFAIL, NULL, 0, answer, limit, ret_len);
 }
+
+int nameserver_pass(const struct target *server, const uint8_t *query, size_t len,
+		    uint8_t *answer, size_t room, size_t *ret_len)
+{
+	struct dns_query q;
+
+	if (dns_query_parse(query, len, &q) < 0)
+		return -EMSGSIZE;
+	if (dns_tcp_ask_server(server, query, len, answer, room, ret_len) == 0)
+		return 0;
+	return dns_answer_build(&q, DNS_SERVFAIL, NULL, 0, answer, room, ret_len);
+}

@@ -233,6 +233,7 @@ int gate_error(int fd, int *ret)
 	case CONN_FRESH:
 	case CONN_OWED:
 	case CONN_CONNECTED:
+	case CONN_ANSWERED:
 	case CONN_RELAYED:
 		break;
 	}
@@ -264,7 +265,8 @@ bool gate_peer(int fd, const struct sockaddr *known, socklen_t len,
 
 	if (conn == NULL)
 		return false;
-	if (conn_state(conn) == CONN_CONNECTED || conn_state(conn) == CONN_OWED) {
+	if (conn_state(conn) == CONN_CONNECTED || conn_state(conn) == CONN_OWED ||
+	    conn_state(conn) == CONN_ANSWERED) {
 		ours = len >= sizeof(struct sockaddr_in) ? tunnel_is_peer(conn, known, len)
 						     : tunnel_is_of(conn, fd);
 		*ret = conn->peer;

@@ -152,7 +152,7 @@ static int decide(int fd, enum speech speech, struct route *route)
 
 	route->why = d.why;
 	route->proxy = d.proxy;
-	if (speech == SPEAKS_UDP && is_query(t, &d))
+	if ((speech == SPEAKS_UDP || speech == SPEAKS_TCP) && is_query(t, &d))
 		return take_query(route, &d);
 	if (is_hidden_query(t, &d))
 		return refuse(speech, t, -ECONNREFUSED, "a local resolver would ask for us");

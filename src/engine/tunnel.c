@@ -7,9 +7,11 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "socksify/dns_stream.h"
 #include "socksify/drive.h"
 #include "socksify/epreg.h"
 #include "socksify/fdtab.h"
+#include "socksify/own.h"
 #include "socksify/report.h"
 #include "socksify/sys.h"
 #include "socksify/upstream.h"
@@ -138,6 +140,7 @@ static int result_of(struct conn *conn, const struct attempt *a)
 		return take_failure(conn, a->fd);
 	case CONN_FRESH:
 	case CONN_PENDING:
+	case CONN_ANSWERED:
 	case CONN_RELAYED:
 		break;
 	}
@@ -256,9 +259,13 @@ static void look_at_options(struct attempt *a)
 int tunnel_connect(int fd, const struct route *route,
 		   const struct sockaddr *addr, socklen_t len)
 {
-	struct conn *conn = fdtab_get_or_new(fd);
 	struct attempt a = { .fd = fd };
+	struct conn *conn;
 	int err;
+
+	if (route->is_query)
+		return dns_stream_connect(fd, route, addr, len);
+	conn = fdtab_get_or_new(fd);
 
 	if (conn == NULL)
 		return -ENOMEM;
@@ -354,6 +361,7 @@ static int again(struct conn *conn, int fd)
 	switch (conn_state(conn)) {
 	case CONN_CONNECTED:
 	case CONN_OWED:
+	case CONN_ANSWERED:
 		return again_connected(conn, fd);
 	case CONN_FAILED:
 		if (atomic_load(&conn->shut))
@@ -385,7 +393,9 @@ int tunnel_again(int fd, const struct sockaddr *addr, socklen_t len)
 		fdtab_reopen(fd);
 		atomic_store(&conn->shut, false);
 		/* An error that was not told yet stays. */
-		if (conn_state(conn) == CONN_FAILED && atomic_load(&conn->error) != 0)
+		if (conn_change_state(conn, CONN_ANSWERED, CONN_FRESH))
+			own_close(atomic_exchange(&conn->own, NULL));
+		else if (conn_state(conn) == CONN_FAILED && atomic_load(&conn->error) != 0)
 			atomic_store(&conn->disconnected, true);
 		else if (!conn_change_state(conn, CONN_CONNECTED, CONN_FRESH))
 			conn_change_state(conn, CONN_FAILED, CONN_FRESH);

@@ -6,6 +6,7 @@
 #include "datagram.h"
 #include "preload.h"
 #include "real.h"
+#include "socksify/dns_stream.h"
 #include "socksify/gate.h"
 #include "socksify/tunnel.h"
 
@@ -76,9 +77,14 @@ EXPORT int __connect(int fd, const struct sockaddr *addr, socklen_t len)
 /* shutdown(2) */
 EXPORT int shutdown(int fd, int how)
 {
+	int result;
+
 	if (fdtab_is_gated(fd) && how >= SHUT_RD && how <= SHUT_RDWR && gate_shutdown(fd, how))
 		return 0;
-	return REAL(shutdown)(fd, how);
+	result = REAL(shutdown)(fd, how);
+	if (result == 0 && fdtab_is_answered(fd))
+		dns_stream_sent(fd);
+	return result;
 }
 
 /* As the kernel gives one: at most the room there is, and the full length. */

@@ -3,8 +3,10 @@
 #include <errno.h>
 
 #include "datagram.h"
+#include "preload.h"
 #include "real.h"
 #include "socksify/gate.h"
+#include "socksify/wait.h"
 
 static inline int may_send(int fd, int flags)
 {
@@ -28,6 +30,22 @@ static inline int may_receive(int fd, int flags)
 		if (__builtin_expect(err < 0, 0))                \
 			return libc_result(err);                 \
 		return REAL(name) passed;                        \
+	}
+
+/* The same for what sends, with an end for queries to a name server, whose part we take. */
+#define GATED_SEND(result, name, declared, fd, relayed, gate, passed)                \
+	EXPORT result name declared                                                  \
+	{                                                                            \
+		int err;                                                             \
+                                                                                     \
+		if (__builtin_expect(!wait_has_gated(), 1))                          \
+			return REAL(name) passed;                                    \
+		if (fdtab_is_relayed(fd))                                            \
+			return relayed;                                              \
+		err = gate;                                                          \
+		if (err < 0)                                                         \
+			return libc_result(err);                                     \
+		return (result)preload_sent(fd, REAL(name) passed);                  \
 	}
 
 /* What moves octets past the program has no place for a header; programs fall back to read and write. */
@@ -91,30 +109,30 @@ GATED(ssize_t, preadv64v2,
       offset != -1 ? REAL(preadv64v2)(fd, parts, count, offset, flags)
 	       : datagram_readv(fd, parts, count, how_of(flags)),
       offset == -1 ? may_receive(fd, how_of(flags)) : 0, (fd, parts, count, offset, flags))
-GATED(ssize_t, pwritev2,
+GATED_SEND(ssize_t, pwritev2,
       (int fd, const struct iovec *parts, int count, off_t offset, int flags), fd,
       offset != -1 ? REAL(pwritev2)(fd, parts, count, offset, flags)
 	       : datagram_writev(fd, parts, count, how_of(flags)),
       offset == -1 ? may_send(fd, how_of(flags)) : 0, (fd, parts, count, offset, flags))
-GATED(ssize_t, pwritev64v2,
+GATED_SEND(ssize_t, pwritev64v2,
       (int fd, const struct iovec *parts, int count, off64_t offset, int flags), fd,
       offset != -1 ? REAL(pwritev64v2)(fd, parts, count, offset, flags)
 	       : datagram_writev(fd, parts, count, how_of(flags)),
       offset == -1 ? may_send(fd, how_of(flags)) : 0, (fd, parts, count, offset, flags))
 
-GATED(ssize_t, write, (int fd, const void *bytes, size_t n), fd,
+GATED_SEND(ssize_t, write, (int fd, const void *bytes, size_t n), fd,
       datagram_send(fd, NULL, bytes, n, 0, NULL, 0), may_send(fd, 0), (fd, bytes, n))
 ALIAS(ssize_t, __write, (int fd, const void *bytes, size_t n), write(fd, bytes, n))
-GATED(ssize_t, writev, (int fd, const struct iovec *parts, int count), fd,
+GATED_SEND(ssize_t, writev, (int fd, const struct iovec *parts, int count), fd,
       datagram_writev(fd, parts, count, 0), may_send(fd, 0), (fd, parts, count))
-GATED(ssize_t, send, (int fd, const void *bytes, size_t n, int flags), fd,
+GATED_SEND(ssize_t, send, (int fd, const void *bytes, size_t n, int flags), fd,
       datagram_send(fd, NULL, bytes, n, flags, NULL, 0), may_send(fd, flags),
       (fd, bytes, n, flags))
 ALIAS(ssize_t, __send, (int fd, const void *bytes, size_t n, int flags),
       send(fd, bytes, n, flags))
-GATED(ssize_t, sendfile, (int out, int in, off_t *offset, size_t n), out, NO_WAY,
+GATED_SEND(ssize_t, sendfile, (int out, int in, off_t *offset, size_t n), out, NO_WAY,
       may_send(out, 0), (out, in, offset, n))
-GATED(ssize_t, sendfile64, (int out, int in, off64_t *offset, size_t n), out, NO_WAY,
+GATED_SEND(ssize_t, sendfile64, (int out, int in, off64_t *offset, size_t n), out, NO_WAY,
       may_send(out, 0), (out, in, offset, n))
 
 static int may_splice(int in, int out, unsigned flags)
@@ -125,15 +143,15 @@ static int may_splice(int in, int out, unsigned flags)
 	return err < 0 ? err : may_send(out, how);
 }
 
-GATED(ssize_t, splice,
+GATED_SEND(ssize_t, splice,
       (int in, off64_t *in_offset, int out, off64_t *out_offset, size_t n, unsigned flags),
       fdtab_is_relayed(in) ? in : out, NO_WAY, may_splice(in, out, flags), (in, in_offset, out, out_offset, n, flags))
 
 /* dprintf(3) and its kin write inside libc. */
-GATED(int, vdprintf, (int fd, const char *restrict format, va_list arguments), fd,
+GATED_SEND(int, vdprintf, (int fd, const char *restrict format, va_list arguments), fd,
       datagram_print(fd, format, arguments), may_send(fd, 0),
       (fd, format, arguments))
-GATED(int, __vdprintf_chk, (int fd, int flag, const char *format, va_list arguments),
+GATED_SEND(int, __vdprintf_chk, (int fd, int flag, const char *format, va_list arguments),
       fd, datagram_print(fd, format, arguments), may_send(fd, 0), (fd, flag, format, arguments))
 
 EXPORT int dprintf(int fd, const char *restrict format, ...)

@@ -4,6 +4,9 @@
 #define SOCKSIFY_PRELOAD_H
 
 #include <stdbool.h>
+#include <sys/types.h>
+
+#include "socksify/dns_stream.h"
 
 /*
  * preload_ready - read the settings, unless that was done.
@@ -17,5 +20,13 @@ void preload_ready_network(void);
 
 /* Did the environment say SOCKSIFY_DISABLE?  Then everything is direct, and nothing is refused. */
 bool preload_is_off(void);
+
+/* What a send returned: when it was one to a name server, whose part we take, the answer comes now. */
+static inline ssize_t preload_sent(int fd, ssize_t result)
+{
+	if (result > 0 && fdtab_is_answered(fd))
+		dns_stream_sent(fd);
+	return result;
+}
 
 #endif

@@ -85,8 +85,9 @@ EXPORT ssize_t sendto(int fd, const void *bytes, size_t n, int flags,
 	if (how == SEND_RELAYED)
 		return datagram_send(fd, &route, bytes, n, flags, addr, len);
 	if (how == SEND_CONNECTED)
-		return REAL(sendto)(fd, bytes, n, flags & ~MSG_FASTOPEN, NULL, 0);
-	return REAL(sendto)(fd, bytes, n, flags, addr, len);
+		return preload_sent(fd, REAL(sendto)(fd, bytes, n, flags & ~MSG_FASTOPEN,
+						     NULL, 0));
+	return preload_sent(fd, REAL(sendto)(fd, bytes, n, flags, addr, len));
 }
 
 /* Another process gets these fds: a handshake comes to its end first. */
@@ -126,11 +127,11 @@ static ssize_t __attribute__((noinline)) send_noted(int fd, const struct msghdr 
 	if (how == SEND_RELAYED)
 		return libc_size_result(relay_send(fd, &route, msg, flags));
 	if (how == SEND_AS_IS)
-		return REAL(sendmsg)(fd, msg, flags);
+		return preload_sent(fd, REAL(sendmsg)(fd, msg, flags));
 	plain = *msg;
 	plain.msg_name = NULL;
 	plain.msg_namelen = 0;
-	return REAL(sendmsg)(fd, &plain, flags & ~MSG_FASTOPEN);
+	return preload_sent(fd, REAL(sendmsg)(fd, &plain, flags & ~MSG_FASTOPEN));
 }
 
 /* sendmsg(2) */
@@ -179,7 +180,7 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 	if (is_udp(fd, named))
 		return libc_result(relay_send_many(fd, msgs, count, flags));
 	if (named == NULL && !wait_has_pending())
-		return REAL(sendmmsg)(fd, msgs, count, flags);
+		return (int)preload_sent(fd, REAL(sendmmsg)(fd, msgs, count, flags));
 	for (sent = 0; sent < count; sent++) {
 		ssize_t n = sendmsg(fd, &msgs[sent].msg_hdr, flags);
 

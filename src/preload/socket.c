@@ -9,6 +9,7 @@
 #include "datagram.h"
 #include "preload.h"
 #include "real.h"
+#include "socksify/dns_stream.h"
 #include "socksify/gate.h"
 #include "socksify/log.h"
 #include "socksify/route.h"
@@ -187,6 +188,8 @@ static int may_connectx(int fd, const char *list, socklen_t len)
 /* setsockopt(2): what a handshake has to set aside is noted, so that it need not ask. */
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
+	int result;
+
 	if (level == IPPROTO_TCP && name == TCP_NODELAY && fdtab_is_gated(fd) &&
 	    is_kept(fd, level, name, value, len))
 		return 0;
@@ -203,7 +206,11 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
 			     (level == SOL_SOCKET && name == SO_SNDTIMEO), 0) &&
 	    set_noted(fd, level, name, value, len))
 		return 0;
-	return REAL(setsockopt)(fd, level, name, value, len);
+	result = REAL(setsockopt)(fd, level, name, value, len);
+	/* TCP_CORK that ends lets go what was sent before. */
+	if (result == 0 && fdtab_is_answered(fd))
+		dns_stream_sent(fd);
+	return result;
 }
 
 /* ioctl(2): a pointer or an int, which travels as a long. */

@@ -37,6 +37,16 @@ int sys_bind(int fd, const void *addr, socklen_t len)
 	return (int)raw(SYS_bind, fd, ARG(addr), (long)len, 0, 0, 0);
 }
 
+int sys_listen(int fd, int backlog)
+{
+	return (int)raw(SYS_listen, fd, backlog, 0, 0, 0, 0);
+}
+
+int sys_accept(int fd, int flags)
+{
+	return (int)raw(SYS_accept4, fd, 0, 0, flags, 0, 0);
+}
+
 int sys_connect(int fd, const void *addr, socklen_t len)
 {
 	return (int)raw(SYS_connect, fd, ARG(addr), (long)len, 0, 0, 0);

@@ -78,6 +78,9 @@ static void connect_fresh(struct subject *s, const struct call *c,
 	struct route route;
 	int err = route_for_socket(s->fd, (const struct sockaddr *)to, len, &route);
 
+	/* Queries over TCP are not answered here: a resolver on this machine would ask for us. */
+	if (err == 0 && route.is_query && route.otherwise != ROUTE_PROXY)
+		err = -ECONNREFUSED;
 	if (err == 0) {
 		switch (route.verdict) {
 		case ROUTE_DIRECT:

@@ -201,6 +201,16 @@ int sys_socket(int domain, int type, int protocol)
 	return result_of(socket(domain, type, protocol));
 }
 
+int sys_listen(int fd, int backlog)
+{
+	return result_of(listen(fd, backlog));
+}
+
+int sys_accept(int fd, int flags)
+{
+	return result_of(accept4(fd, NULL, NULL, flags));
+}
+
 int sys_bind(int fd, const void *addr, socklen_t len)
 {
 	return result_of(bind(fd, addr, len));

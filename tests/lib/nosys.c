@@ -52,6 +52,20 @@ ssize_t sys_write(int fd, const void *bytes, size_t len)
 	return (ssize_t)len;
 }
 
+int sys_listen(int fd, int backlog)
+{
+	(void)fd;
+	(void)backlog;
+	return -EOPNOTSUPP;
+}
+
+int sys_accept(int fd, int flags)
+{
+	(void)fd;
+	(void)flags;
+	return -EOPNOTSUPP;
+}
+
 int sys_fstat(int fd, struct stat *ret)
 {
 	(void)fd;

@@ -66,6 +66,8 @@ struct config {
 	int proxy_count;
 	struct rule *rules;
 	int rule_count;
+	struct rule *binds;		/* which listening sockets ask a proxy for peers; RULE_VIA all */
+	int bind_count;
 	enum dns_mode dns;
 	struct target dns_server;	/* DNS_TCP: an address and a port */
 	enum udp_mode udp;
@@ -137,6 +139,14 @@ MUST_CHECK int pattern_parse(const char *text, size_t len, struct pattern *ret,
  */
 struct decision config_decide(const struct config *c, const struct target *t,
 			      enum rule_proto proto);
+
+/*
+ * config_bind - the proxy that a socket about to listen asks for peers.
+ * @local: the address and port that it is bound to; the port is 0 if any will do
+ * Returns NULL when no `bind` rule names it: it listens on this machine.
+ * Async-signal-safe.
+ */
+const struct proxy *config_bind(const struct config *c, const struct target *local);
 
 /* Is there a `direct` rule that names this host, whatever the port?  (Then libc resolves it.) */
 bool config_name_is_direct(const struct config *c, const char *name);

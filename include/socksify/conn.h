@@ -9,6 +9,7 @@
 
 struct handshake;
 struct epreg;
+struct listener;
 struct relay;
 struct proxy;
 struct own;
@@ -21,6 +22,8 @@ enum conn_state {
 	CONN_CONNECTED,
 	CONN_ANSWERED,	/* to a name server, whose part we take: dns_stream.h */
 	CONN_RELAYED,	/* datagrams, some of which go through a proxy: relay.h */
+	CONN_IDLE,	/* listens by way of a proxy, which was not asked for a peer yet */
+	CONN_ARRIVED,	/* listens: accept(2) has something to return */
 };
 
 /* Is there a handshake that goes on? */
@@ -29,10 +32,16 @@ static inline bool conn_is_under_way(enum conn_state state)
 	return state == CONN_PENDING || state == CONN_OWED;
 }
 
+/* Is what poll(2) reports of it ours to say? */
+static inline bool conn_is_hidden(enum conn_state state)
+{
+	return conn_is_under_way(state) || state == CONN_IDLE || state == CONN_ARRIVED;
+}
+
 /* Must calls that send or receive come to the engine's gate first? */
 static inline bool conn_is_gated(enum conn_state state)
 {
-	return conn_is_under_way(state) || state == CONN_FAILED;
+	return conn_is_hidden(state) || state == CONN_FAILED;
 }
 
 /* What is to be told of it at its end; report.c's. */
@@ -62,17 +71,20 @@ struct conn {
 	struct relay *_Atomic relay;	/* CONN_RELAYED */
 	struct own *_Atomic own;	/* CONN_ANSWERED: the other end */
 	_Atomic int answering;		/* CONN_ANSWERED: how many asked for it since it began */
+	struct listener *_Atomic listener;	/* of one that listened once; see listener_of() */
+	_Atomic int bound_port;		/* that bind(2) asked for, if that matters: listener.h; else -1 */
+	_Atomic bool bound_afar;	/* bind(2) asked for the proxy's address, which is in local */
 	socklen_t peer_len;
 	union sockaddr_any peer;	/* as the program passed it to connect(2) */
 	_Atomic uint32_t proxy[sizeof(union sockaddr_any) / sizeof(uint32_t)];	/* conn_proxy() */
-	socklen_t local_len;		/* CONN_FAILED: 0 if not known */
+	socklen_t local_len;		/* 0 if not known */
 	struct conn_note note;
-	union sockaddr_any local;	/* what getsockname(2) said before the failure was shown */
+	union sockaddr_any local;	/* CONN_FAILED: what getsockname(2) said before; else see listener_name() */
 };
 
 /*
- * How many connections of this process have a handshake under way; and how many
- * are gated or relayed, so that calls on them must come to the engine first.
+ * How many connections of this process are hidden; and how many are gated or
+ * relayed, so that calls on them must come to the engine first.
  */
 extern _Atomic int conn_pending, conn_special;
 
@@ -113,7 +125,7 @@ uint32_t conn_index(const struct conn *conn);
 /* Counts how often the storage was reused. */
 uint32_t conn_generation(const struct conn *conn);
 
-/* Call @fn for each connection whose handshake is under way, with a reference held. */
+/* Call @fn for each connection that is hidden, with a reference held. */
 void conn_each_pending(void (*fn)(struct conn *conn, void *arg), void *arg);
 
 #endif

@@ -14,6 +14,16 @@
 void drive_begin(struct conn *conn, int fd, struct handshake *hs);
 void drive_end(struct handshake *hs);
 
+/* The handshake of @conn, if it is under way, with a reference for drive_end(); else NULL. */
+struct handshake *drive_hold(struct conn *conn);
+
+/*
+ * drive_retire - it is over: nobody else gets hold of it.
+ * True for the one caller who is to say how it ended, and who has a reference
+ * of its own.
+ */
+MUST_CHECK bool drive_retire(struct conn *conn, struct handshake *hs);
+
 /*
  * drive_advance - move a pending handshake as far as it goes without waiting.
  * @ready: revents of poll(2), or HANDSHAKE_ASK

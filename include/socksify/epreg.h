@@ -27,8 +27,8 @@ int epreg_ctl(struct conn *conn, int epfd, int op, int fd, struct epoll_event *e
 void epreg_hide(struct conn *conn);
 
 /*
- * epreg_translate - an event of ours, for a connection that is shown early, as
- * the program's: without what only says that the proxy answers.
+ * epreg_translate - an event of ours, for a connection that is shown early or
+ * a listening socket, as the program's: without what only says that the proxy answers.
  * Returns false when nothing is left.
  */
 bool epreg_translate(struct epoll_event *event);
@@ -38,6 +38,13 @@ bool epreg_translate(struct epoll_event *event);
  * @forget: and remember them no longer: the socket is connected
  */
 void epreg_show(struct conn *conn, bool forget);
+
+/*
+ * epreg_lift, epreg_lay - take the registrations of @conn out of the kernel, and
+ * put ours in: in between another socket takes the place of the one under its numbers.
+ */
+void epreg_lift(struct conn *conn);
+void epreg_lay(struct conn *conn);
 
 /* Has @conn any? */
 bool epreg_has(const struct conn *conn);

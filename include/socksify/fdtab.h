@@ -94,6 +94,12 @@ MUST_CHECK struct conn *fdtab_get(int fd);
 /* The same, made when there is none.  NULL: no memory, or @fd is too high. */
 MUST_CHECK struct conn *fdtab_get_or_new(int fd);
 
+/* @fd is a new number for @conn, whose reference is taken over. */
+void fdtab_put(int fd, struct conn *conn);
+
+/* Call @fn for each number of @conn. */
+void fdtab_each_number(const struct conn *conn, void (*fn)(int fd, void *arg), void *arg);
+
 /*
  * fdtab_close - @fd is about to be closed.
  * A settled connection stays until the number comes back, so that no system

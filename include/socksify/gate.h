@@ -19,6 +19,9 @@
 MUST_CHECK int gate_send(int fd, int flags);
 MUST_CHECK int gate_receive(int fd, int flags);
 
+/* SO_SNDTIMEO or SO_RCVTIMEO, from now on, as a time in ns; INT64_MAX: none. */
+int64_t gate_timeout(int fd, int name);
+
 /*
  * gate_error - SO_ERROR of a gated @fd.  Never waits.
  * Returns 0 and the error (positive, 0 while the handshake is under way), or

@@ -15,6 +15,7 @@ enum handshake_phase {
 	HANDSHAKE_DONE,
 	HANDSHAKE_REFUSED,	/* by the proxy, or the time is over: see error */
 	HANDSHAKE_UNREACHED,	/* the proxy itself: the kernel has the error */
+	HANDSHAKE_TAKEN,	/* BIND: done, and the peer's connection was handed out */
 };
 
 #define HANDSHAKE_ADDRESSES 8
@@ -42,6 +43,10 @@ struct handshake {
 	int64_t begun;			/* when connect(2) came, in ns */
 	int64_t deadline;		/* ns, sys_now_ns() */
 	uint32_t sent, received;	/* octets of ours */
+	bool binds;			/* BIND, which has two replies; else CONNECT */
+	bool listening;			/* BIND: the first reply has come */
+	uint16_t wish;			/* BIND: the port it has to be; 0: any */
+	struct target bound;		/* BIND: where the proxy listens, an address */
 	const struct proxy *proxy;
 	int address_count;
 	_Atomic int address_at;
@@ -87,6 +92,24 @@ void handshake_restore_cork(struct handshake *hs, int fd);
  * wait until the proxy has acknowledged that (RFC 896), a whole round trip.
  */
 void handshake_send_at_once(struct handshake *hs, int fd);
+
+/*
+ * handshake_bind - right after handshake_begin(): ask for BIND, not CONNECT
+ * (RFC 1928 section 4).
+ * @dst:  the peer that is expected, or the address and port to listen on
+ * @wish: the port to listen on; 0: any
+ * It is DONE with the second reply, but for its last octet, which stays to be
+ * received: so the socket remains readable until the peer's connection is
+ * handed out.  The deadline is that of the first reply, the second has none.
+ */
+void handshake_bind(struct handshake *hs, const struct target *dst, uint16_t wish);
+
+/*
+ * handshake_take - hand the peer's connection out: whoever of the processes that
+ * share it comes first, receives the last octet.
+ * Returns false when another one was faster.
+ */
+MUST_CHECK bool handshake_take(struct handshake *hs, int fd);
 
 /*
  * handshake_connect - connect to the proxy: the first of its addresses that does not fail at once.

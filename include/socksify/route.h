@@ -27,6 +27,9 @@ void route_setup(const struct config *c, const char *error);
 /* The settings, or NULL. */
 const struct config *route_config(void);
 
+/* Is @fd a TCP socket? */
+bool route_is_tcp(int fd);
+
 /*
  * route_for_socket - decide for @fd and an address given to connect(2).
  * Anything but an Internet address on an Internet socket, and a NULL or too

@@ -84,6 +84,9 @@ MUST_CHECK int socks5_advance(struct socks5 *s, size_t n);
  */
 void socks5_await_peer(struct socks5 *s);
 
+/* socks5_sees_end - does the span of socks5_want() end a reply that will have succeeded? */
+bool socks5_sees_end(const struct socks5 *s);
+
 /* BND.ADDR and BND.PORT of the last reply; valid after SOCKS5_DONE. */
 const struct target *socks5_bound(const struct socks5 *s);
 

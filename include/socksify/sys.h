@@ -42,7 +42,10 @@ MUST_CHECK int sys_getsockname(int fd, void *addr, socklen_t *len);
 MUST_CHECK int sys_shutdown(int fd, int how);
 MUST_CHECK int sys_dup(int fd, int lowest);	/* F_DUPFD_CLOEXEC */
 MUST_CHECK int sys_readable(int fd);	/* FIONREAD: octets */
+MUST_CHECK int sys_dup_onto(int from, int to, bool cloexec);	/* dup3(2) */
 MUST_CHECK int sys_get_flags(int fd);	/* F_GETFL */
+MUST_CHECK int sys_set_flags(int fd, int flags);	/* F_SETFL */
+MUST_CHECK int sys_set_cloexec(int fd, bool on);
 bool sys_is_cloexec(int fd);
 MUST_CHECK int sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
 

@@ -154,6 +154,13 @@ static void print_rule(const struct config *c, const struct rule *r)
 	print_pattern(&r->pattern);
 }
 
+static void print_bind(const struct config *c, const struct rule *r)
+{
+	printf("bind via %s ", proxy_name(&c->proxies[r->proxy]));
+	print_pattern(&r->pattern);
+	printf("  # %s\n", r->source);
+}
+
 static const char *dns_word(const struct config *c, char buf[TARGET_TEXT_SIZE + 4])
 {
 	switch (c->dns) {
@@ -229,6 +236,8 @@ static int print_config(const struct config *c)
 			printf("  # %s", c->rules[i].source);
 		putchar('\n');
 	}
+	for (int i = 0; i < c->bind_count; i++)
+		print_bind(c, &c->binds[i]);
 	printf("dns %s\n", dns_word(c, dns));
 	printf("udp %s\n", udp_word(c->udp));
 	printf("timeout %u", c->timeout_ms / 1000);

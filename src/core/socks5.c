@@ -260,6 +260,12 @@ void socks5_await_peer(struct socks5 *s)
 	enter(s, REPLY);
 }
 
+/* The first octets of a reply tell how long it is. */
+bool socks5_sees_end(const struct socks5 *s)
+{
+	return s->state == REPLY && s->len > steps[REPLY].first;
+}
+
 const struct target *socks5_bound(const struct socks5 *s)
 {
 	return &s->bnd;

@@ -6,6 +6,7 @@
 
 #include "socksify/epreg.h"
 #include "socksify/handshake.h"
+#include "socksify/listener.h"
 #include "socksify/own.h"
 #include "socksify/pool.h"
 #include "socksify/relay.h"
@@ -62,8 +63,12 @@ struct conn *conn_new(void)
 	atomic_store(&c->relay, NULL);
 	atomic_store(&c->own, NULL);
 	atomic_store(&c->answering, 0);
-	c->peer_len = 0;
 	c->note.teller = 0;
+	atomic_store(&c->listener, NULL);
+	atomic_store(&c->bound_port, -1);
+	atomic_store(&c->bound_afar, false);
+	c->peer_len = 0;
+	c->local_len = 0;
 	atomic_store(&counted(c)->refs, 1);
 	return c;
 }
@@ -95,6 +100,7 @@ void conn_unref(struct conn *conn)
 	hs = atomic_exchange(&conn->handshake, NULL);
 	if (hs != NULL)
 		handshake_unref(hs);
+	listener_release(conn);
 	pool_give(&conns, conn);
 }
 
@@ -105,7 +111,7 @@ static bool is_special(enum conn_state state)
 
 static void count_change(enum conn_state from, enum conn_state to)
 {
-	atomic_fetch_add(&conn_pending, conn_is_under_way(to) - conn_is_under_way(from));
+	atomic_fetch_add(&conn_pending, conn_is_hidden(to) - conn_is_hidden(from));
 	atomic_fetch_add(&conn_special, is_special(to) - is_special(from));
 }
 
@@ -157,7 +163,7 @@ void conn_each_pending(void (*fn)(struct conn *conn, void *arg), void *arg)
 	for (uint32_t i = 0; i < count; i++) {
 		struct conn *conn = conn_at(i);
 
-		if (!conn_is_under_way(conn_state(conn)) || !conn_ref(conn))
+		if (!conn_is_hidden(conn_state(conn)) || !conn_ref(conn))
 			continue;
 		fn(conn, arg);
 		conn_unref(conn);

@@ -10,6 +10,7 @@
 
 #include "socksify/epreg.h"
 #include "socksify/fdtab.h"
+#include "socksify/listener.h"
 #include "socksify/lock.h"
 #include "socksify/report.h"
 #include "socksify/sys.h"
@@ -20,8 +21,7 @@
 /* An owner that has not looked for so long leaves a shared handshake to whoever does. */
 #define PATIENCE_NS (5 * DRIVE_SLICE_NS)
 
-/* The handshake of @conn, if it is under way, with a reference for leave(); else NULL. */
-static struct handshake *enter(struct conn *conn)
+struct handshake *drive_hold(struct conn *conn)
 {
 	struct handshake *hs = atomic_load(&conn->handshake);
 
@@ -33,17 +33,7 @@ static struct handshake *enter(struct conn *conn)
 	return NULL;
 }
 
-static void leave(struct handshake *hs)
-{
-	if (hs != NULL)
-		handshake_unref(hs);
-}
-
-/*
- * It is over: nobody else enters.  True for the one caller who is to say how it
- * ended; it holds a reference of its own.
- */
-static bool retire(struct conn *conn, struct handshake *hs)
+bool drive_retire(struct conn *conn, struct handshake *hs)
 {
 	if (!atomic_compare_exchange_strong(&conn->handshake, &hs, NULL))
 		return false;
@@ -66,7 +56,8 @@ void drive_begin(struct conn *conn, int fd, struct handshake *hs)
 
 void drive_end(struct handshake *hs)
 {
-	leave(hs);
+	if (hs != NULL)
+		handshake_unref(hs);
 }
 
 /* Why it is not connected, in words; NULL: it is. */
@@ -85,6 +76,7 @@ static const char *why_ended(const struct handshake *hs)
 	case HANDSHAKE_CONNECTING:
 	case HANDSHAKE_TALKING:
 	case HANDSHAKE_OWED:
+	case HANDSHAKE_TAKEN:
 		break;
 	}
 	return "the proxy cannot be reached";
@@ -122,13 +114,19 @@ static void settle(struct conn *conn, struct handshake *hs, int fd)
 {
 	enum handshake_phase phase = handshake_phase(hs);
 
-	if (!retire(conn, hs))
+	if (listener_of(conn) != NULL) {
+		listener_settle(conn, hs, fd);
+		return;
+	}
+	if (!drive_retire(conn, hs))
 		return;
 	handshake_restore_options(hs, fd);
 	conn_set_proxy(conn, &hs->addresses[hs->address_at]);
 	if (report_is_on())
 		report_settled(conn, hs, why_ended(hs));
 	if (phase == HANDSHAKE_DONE) {
+		if (listener_is_on())
+			listener_note_connected(conn, hs, fd);
 		conn_set_state(conn, CONN_CONNECTED);
 		fdtab_change_marks(fd, 0, FD_TCP | FD_NONBLOCK | FD_OPTIONS);
 	} else if (phase == HANDSHAKE_REFUSED) {
@@ -151,7 +149,11 @@ static void settle_as_other(struct conn *conn, struct handshake *hs, int fd)
 	union sockaddr_any peer = conn_proxy(conn);
 	socklen_t len = sizeof(peer);
 
-	if (!retire(conn, hs))
+	if (listener_of(conn) != NULL) {
+		listener_settle(conn, hs, fd);
+		return;
+	}
+	if (!drive_retire(conn, hs))
 		return;
 	if (!handshake_is_current(hs))
 		/* Its storage has other uses already; the kernel knows whether there is a peer. */
@@ -230,7 +232,7 @@ static bool take_turn(struct handshake *hs)
 
 enum conn_state drive_advance(struct conn *conn, int fd, int ready)
 {
-	struct handshake *hs = enter(conn);
+	struct handshake *hs = drive_hold(conn);
 
 	if (hs != NULL)
 		atomic_store_explicit(&conn->fd, fd, memory_order_relaxed);
@@ -245,14 +247,14 @@ enum conn_state drive_advance(struct conn *conn, int fd, int ready)
 	} else if (hs != NULL) {
 		atomic_store(&conn->missed, true);
 	}
-	leave(hs);
+	drive_end(hs);
 	return conn_state(conn);
 }
 
 bool drive_lead(struct conn *conn, int64_t *until, short *ret_events)
 {
 	void *me = (void *)pthread_self(), *leader;
-	struct handshake *hs = enter(conn);
+	struct handshake *hs = drive_hold(conn);
 	bool lead = false;
 
 	*ret_events = 0;
@@ -272,7 +274,7 @@ bool drive_lead(struct conn *conn, int64_t *until, short *ret_events)
 				lead = false;
 		}
 	}
-	leave(hs);
+	drive_end(hs);
 	return lead;
 }
 
@@ -287,7 +289,7 @@ void drive_follow(struct conn *conn)
 
 bool drive_set_option(struct conn *conn, int level, int name, int value)
 {
-	struct handshake *hs = enter(conn);
+	struct handshake *hs = drive_hold(conn);
 	bool taken = hs != NULL;
 
 	if (taken && level == SOL_SOCKET && name == SO_RCVLOWAT)
@@ -300,13 +302,13 @@ bool drive_set_option(struct conn *conn, int level, int name, int value)
 		hs->delay = value == 0;
 	else
 		taken = false;
-	leave(hs);
+	drive_end(hs);
 	return taken;
 }
 
 bool drive_get_option(struct conn *conn, int level, int name, int *ret)
 {
-	struct handshake *hs = enter(conn);
+	struct handshake *hs = drive_hold(conn);
 	bool known = hs != NULL;
 
 	if (known && level == SOL_SOCKET && name == SO_RCVLOWAT)
@@ -319,26 +321,26 @@ bool drive_get_option(struct conn *conn, int level, int name, int *ret)
 		*ret = !hs->delay;
 	else
 		known = false;
-	leave(hs);
+	drive_end(hs);
 	return known;
 }
 
 int64_t drive_deadline(struct conn *conn)
 {
-	struct handshake *hs = enter(conn);
+	struct handshake *hs = drive_hold(conn);
 	int64_t deadline = hs != NULL ? hs->deadline : INT64_MAX;
 
-	leave(hs);
+	drive_end(hs);
 	return deadline;
 }
 
 int64_t drive_look(struct conn *conn, int fd)
 {
-	struct handshake *hs = enter(conn);
+	struct handshake *hs = drive_hold(conn);
 	bool shared = hs != NULL && atomic_load(&hs->shared);
 	bool missed = atomic_exchange(&conn->missed, false);
 
-	leave(hs);
+	drive_end(hs);
 	if (!conn_is_under_way(drive_advance(conn, fd, shared || missed ? HANDSHAKE_ASK : 0)))
 		return INT64_MAX;
 	if (atomic_load(&conn->missed)) /* a leader, who may be gone without a word */
@@ -348,10 +350,10 @@ int64_t drive_look(struct conn *conn, int fd)
 
 bool drive_is_talking(struct conn *conn)
 {
-	struct handshake *hs = enter(conn);
+	struct handshake *hs = drive_hold(conn);
 	bool talking = hs != NULL && handshake_phase(hs) == HANDSHAKE_TALKING;
 
-	leave(hs);
+	drive_end(hs);
 	return talking;
 }
 
@@ -386,9 +388,9 @@ int drive_wait(struct conn *conn, int fd, int64_t until)
 /* End the handshake of @conn without a result of its own: @state is what it leaves. */
 static void give_up(struct conn *conn, int fd, enum conn_state state)
 {
-	struct handshake *hs = enter(conn);
+	struct handshake *hs = drive_hold(conn);
 
-	if (hs != NULL && retire(conn, hs)) {
+	if (hs != NULL && drive_retire(conn, hs)) {
 		handshake_restore_options(hs, fd);
 		if (report_is_on())
 			report_settled(conn, hs, state == CONN_CONNECTED ? NULL :
@@ -396,7 +398,7 @@ static void give_up(struct conn *conn, int fd, enum conn_state state)
 		conn_set_state(conn, state);
 		epreg_show(conn, state == CONN_CONNECTED);
 	}
-	leave(hs);
+	drive_end(hs);
 }
 
 void drive_cancel(struct conn *conn, int fd)
@@ -417,12 +419,12 @@ void drive_abort(struct conn *conn, int fd)
 
 static void share(struct conn *conn, void *arg)
 {
-	struct handshake *hs = enter(conn);
+	struct handshake *hs = drive_hold(conn), *arrived = listener_handshake(conn);
 
 	(void)arg;
-	if (hs != NULL)
-		handshake_share(hs);
-	leave(hs);
+	if (hs != NULL || arrived != NULL)
+		handshake_share(hs != NULL ? hs : arrived);
+	drive_end(hs);
 }
 
 /* Held over the fork, so that the child finds nothing half done. */
@@ -450,6 +452,8 @@ static void forget_threads(struct conn *conn, void *arg)
 	struct handshake *hs = atomic_load(&conn->handshake);
 
 	(void)arg;
+	if (hs == NULL)
+		hs = listener_handshake(conn);
 	if (hs != NULL)
 		handshake_forget_threads(hs);
 	atomic_store(&conn->leader, NULL);

@@ -102,16 +102,22 @@ static void drop(struct epreg *r)
 	atomic_fetch_sub(&remembered, 1);
 }
 
+/* What a listening socket reports; how it is to be reported. */
+#define ACCEPT_EVENTS (EPOLLIN | EPOLLRDNORM)
+#define HOW_EVENTS (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP)
+
 /*
  * While it is pending: edge-triggered with one mask for all phases, so it never
  * has to be changed in between.  While answers are owed: what the program asks
- * for, and to hear of the answers.
+ * for, and to hear of the answers.  When a listening socket has a peer: that.
  */
 static struct epoll_event ours(const struct epreg *r)
 {
 	struct epoll_event e = { .events = EPOLLIN | EPOLLOUT | EPOLLET };
 
-	if (conn_state(r->conn) == CONN_OWED)
+	if (conn_state(r->conn) == CONN_ARRIVED)
+		e.events = r->fired ? 0 : r->events & (ACCEPT_EVENTS | HOW_EVENTS);
+	else if (conn_state(r->conn) == CONN_OWED)
 		e.events = r->events | EPOLLIN;
 	else if ((r->events & EPOLLEXCLUSIVE) != 0)
 		e.events |= EPOLLEXCLUSIVE; /* which excludes EPOLLRDHUP */
@@ -212,7 +218,7 @@ static int set_hidden(struct conn *conn, int epfd, int op, int fd, struct epoll_
 	r->events = event->events;
 	r->data = event->data;
 	r->fired = false;
-	if (conn_state(conn) != CONN_OWED)
+	if (conn_state(conn) != CONN_OWED && conn_state(conn) != CONN_ARRIVED)
 		return 0;
 	e = ours(r);
 	return replace(r, &e);
@@ -242,7 +248,7 @@ static int set(struct conn *conn, int epfd, int op, int fd, struct epoll_event *
 	const struct epreg *r = find(conn, epfd, fd);
 
 	/* Between the end of the handshake and epreg_show() ours is still in the kernel. */
-	if (conn_is_under_way(conn_state(conn)) || (r != NULL && r->hidden))
+	if (conn_is_hidden(conn_state(conn)) || (r != NULL && r->hidden))
 		return set_hidden(conn, epfd, op, fd, event);
 	if (conn_state(conn) == CONN_CONNECTED)
 		return sys_epoll_ctl(epfd, op, fd, event);
@@ -294,6 +300,44 @@ void epreg_hide(struct conn *conn)
 	unlock_engine(&mask);
 }
 
+void epreg_lift(struct conn *conn)
+{
+	struct epreg *next;
+	sigset_t mask;
+	int number;
+
+	if (!epreg_has(conn))
+		return;
+	lock_engine(&mask);
+	for (struct epreg *r = conn->epregs; r != NULL; r = next) {
+		next = r->next;
+		number = r->orphan ? sys_dup(atomic_load(&conn->fd), r->fd) : r->fd;
+		if (number == r->fd)
+			(void)!sys_epoll_ctl(r->epfd, EPOLL_CTL_DEL, r->fd, NULL);
+		if (r->orphan && number >= 0)
+			sys_close(number);
+		if (r->orphan)
+			drop(r); /* the file that it kept is the socket's no longer */
+	}
+	unlock_engine(&mask);
+}
+
+void epreg_lay(struct conn *conn)
+{
+	sigset_t mask;
+
+	if (!epreg_has(conn))
+		return;
+	lock_engine(&mask);
+	atomic_store_explicit(&ever_hidden, true, memory_order_relaxed);
+	for (struct epreg *r = conn->epregs; r != NULL; r = r->next) {
+		struct epoll_event event = ours(r);
+
+		r->hidden = sys_epoll_ctl(r->epfd, EPOLL_CTL_ADD, r->fd, &event) == 0;
+	}
+	unlock_engine(&mask);
+}
+
 #define ANSWER_EVENTS (EPOLLIN | EPOLLRDNORM | EPOLLRDHUP)
 
 /* The event may have been an answer's, which was read since. */
@@ -309,6 +353,12 @@ static uint32_t translate(struct epreg *r, uint32_t events)
 {
 	struct epoll_event again;
 
+	if (conn_state(r->conn) == CONN_ARRIVED) {
+		/* What came before ours was changed says that it can send, too. */
+		events = (events & EPOLLOUT) != 0 ? 0 : events & r->events & ACCEPT_EVENTS;
+		r->fired = r->fired || (events != 0 && (r->events & EPOLLONESHOT) != 0);
+		return events;
+	}
 	events &= r->events | EPOLLERR | EPOLLHUP;
 	if (r->orphan && conn_state(r->conn) != CONN_OWED)
 		return conn_state(r->conn) == CONN_PENDING ? 0 : events & ready_now(r);
@@ -331,7 +381,8 @@ bool epreg_translate(struct epoll_event *event)
 	sigset_t mask;
 
 	lock_engine(&mask);
-	event->events = is_current(r, offset) && (r->orphan || conn_state(r->conn) == CONN_OWED)
+	event->events = is_current(r, offset) && (r->orphan || conn_state(r->conn) == CONN_OWED ||
+						  conn_state(r->conn) == CONN_ARRIVED)
 			? translate(r, event->events) : 0;
 	event->data = r->data;
 	unlock_engine(&mask);
@@ -347,7 +398,7 @@ void epreg_show(struct conn *conn, bool forget)
 		return;
 	lock_engine(&mask);
 	/* Unless the next connect(2) has begun already. */
-	for (struct epreg *r = conn_is_under_way(conn_state(conn)) ? NULL : conn->epregs;
+	for (struct epreg *r = conn_is_hidden(conn_state(conn)) ? NULL : conn->epregs;
 	     r != NULL; r = next) {
 		struct epoll_event event = { .events = r->events, .data = r->data };
 

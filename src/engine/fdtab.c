@@ -68,7 +68,7 @@ static void leave_number(struct conn *conn, int fd)
 	int top = atomic_load_explicit(&highest, memory_order_relaxed);
 
 	epreg_orphan(conn, fd);
-	if (!conn_is_under_way(conn_state(conn)) || atomic_load(&conn->fd) != fd)
+	if (!conn_is_hidden(conn_state(conn)) || atomic_load(&conn->fd) != fd)
 		return;
 	for (int other = 0; other <= top; other++) {
 		if (is_number_of(other, conn)) {
@@ -194,6 +194,23 @@ struct conn *fdtab_get_or_new(int fd)
 	conn_unref(conn);
 	conn_unref(conn);
 	return fdtab_get(fd);
+}
+
+void fdtab_put(int fd, struct conn *conn)
+{
+	if (in_range(fd))
+		replace(fd, slot_of(conn, 0));
+	else
+		conn_unref(conn);
+}
+
+void fdtab_each_number(const struct conn *conn, void (*fn)(int fd, void *arg), void *arg)
+{
+	int top = atomic_load_explicit(&highest, memory_order_relaxed);
+
+	for (int fd = 0; fd <= top; fd++)
+		if (is_number_of(fd, conn))
+			fn(fd, arg);
 }
 
 enum conn_state fdtab_state(int fd)

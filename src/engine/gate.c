@@ -7,11 +7,11 @@
 #include <sys/time.h>
 
 #include "socksify/drive.h"
+#include "socksify/listener.h"
 #include "socksify/sys.h"
 #include "socksify/tunnel.h"
 
-/* SO_SNDTIMEO or SO_RCVTIMEO as an absolute time. */
-static int64_t timeout_of(int fd, int name)
+int64_t gate_timeout(int fd, int name)
 {
 	struct timeval tv = { 0, 0 };
 	socklen_t len = sizeof(tv);
@@ -105,7 +105,7 @@ static void finish_unseen(struct conn *conn)
 
 static int wait_until(struct conn *conn, int fd, int timeout_name)
 {
-	int64_t until = timeout_of(fd, timeout_name);
+	int64_t until = gate_timeout(fd, timeout_name);
 	int err = drive_wait(conn, fd, until);
 
 	/* An optimist's receive wants the answer, too. */
@@ -141,6 +141,10 @@ static int gate(int fd, int flags, int timeout_name)
 
 	if (conn == NULL)
 		return 0;
+	if (listener_of(conn) != NULL) {
+		conn_unref(conn);
+		return timeout_name == SO_RCVTIMEO ? -ENOTCONN : -EPIPE;
+	}
 	if (conn_is_under_way(drive_advance(conn, fd, HANDSHAKE_ASK)))
 		result = wait_under_way(conn, fd, flags, timeout_name);
 	if (result == 0 && conn_state(conn) == CONN_FAILED)
@@ -158,7 +162,8 @@ bool gate_asked_peer(int fd, union sockaddr_any *ret, socklen_t *ret_len)
 		return false;
 	/* Of one that is just beginning it is not written yet. */
 	asked = conn_state(conn) == CONN_FAILED ? !atomic_load(&conn->disconnected)
-		: conn_state(conn) == CONN_PENDING && atomic_load(&conn->handshake) != NULL;
+		: conn_state(conn) == CONN_PENDING && atomic_load(&conn->handshake) != NULL &&
+		  listener_of(conn) == NULL;
 	if (asked) {
 		*ret = conn->peer;
 		*ret_len = conn->peer_len;
@@ -220,6 +225,8 @@ int gate_error(int fd, int *ret)
 	if (conn == NULL)
 		return -ENOENT;
 	switch (drive_advance(conn, fd, HANDSHAKE_ASK)) {
+	case CONN_IDLE:
+	case CONN_ARRIVED:
 	case CONN_PENDING:
 		*ret = 0;
 		result = 0;
@@ -248,7 +255,9 @@ bool gate_has_peer(int fd)
 
 	if (conn == NULL)
 		return true;
-	if (drive_advance(conn, fd, HANDSHAKE_ASK) == CONN_PENDING) {
+	if (listener_of(conn) != NULL) {
+		has = false;
+	} else if (drive_advance(conn, fd, HANDSHAKE_ASK) == CONN_PENDING) {
 		if (!atomic_load(&conn->seen) && drive_is_talking(conn))
 			finish_unseen(conn);
 		has = conn_state(conn) != CONN_PENDING;
@@ -317,6 +326,12 @@ bool gate_shutdown(int fd, int how)
 
 	if (conn == NULL)
 		return false;
+	if (listener_of(conn) != NULL) {
+		if (how != SHUT_WR)
+			listener_stop(conn, fd);
+		conn_unref(conn);
+		return true;
+	}
 	pending = drive_advance(conn, fd, HANDSHAKE_ASK) == CONN_PENDING;
 	if (pending)
 		drive_abort(conn, fd);
@@ -334,7 +349,8 @@ void gate_finish(int fd)
 
 	if (conn == NULL)
 		return;
-	while (conn_is_under_way(drive_advance(conn, fd, HANDSHAKE_ASK)))
+	/* A listening socket waits for its peer, who may never come. */
+	while (listener_of(conn) == NULL && conn_is_under_way(drive_advance(conn, fd, HANDSHAKE_ASK)))
 		(void)!drive_wait(conn, fd, INT64_MAX);
 	conn_unref(conn);
 }

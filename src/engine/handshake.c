@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <string.h>
 
 #include "socksify/fdtab.h"
 #include "socksify/pool.h"
@@ -57,12 +58,19 @@ struct handshake *handshake_new(int pid)
 	return hs;
 }
 
+static void start(struct handshake *hs, enum socks5_command command, const struct target *dst)
+{
+	const struct proxy *proxy = hs->proxy;
+
+	socks5_start(&hs->s, command, dst, proxy->has_login ? &proxy->login : NULL);
+	if (proxy->handshake != HANDSHAKE_STANDARD)
+		socks5_pipeline(&hs->s);
+}
+
 int handshake_begin(struct handshake *hs, const struct route *route, int family,
 		    const struct target *addresses, int count, int64_t deadline)
 {
-	const struct proxy *proxy = route->proxy;
-
-	hs->proxy = proxy;
+	hs->proxy = route->proxy;
 	hs->deadline = deadline;
 	hs->begun = 0;
 	hs->sent = 0;
@@ -72,6 +80,8 @@ int handshake_begin(struct handshake *hs, const struct route *route, int family,
 	hs->rcvlowat = 0;
 	hs->cork = false;
 	hs->delay = false;
+	hs->binds = false;
+	hs->listening = false;
 	atomic_store(&hs->waits, false);
 	hs->took_error = false;
 	atomic_store(&hs->started, false);
@@ -81,12 +91,16 @@ int handshake_begin(struct handshake *hs, const struct route *route, int family,
 		if (target_to_sockaddr(&addresses[i], family,
 				       &hs->addresses[hs->address_count]) >= 0)
 			hs->address_count++;
-	socks5_start(&hs->s, SOCKS5_CONNECT, &route->target,
-		     proxy->has_login ? &proxy->login : NULL);
-	if (proxy->handshake != HANDSHAKE_STANDARD)
-		socks5_pipeline(&hs->s);
+	start(hs, SOCKS5_CONNECT, &route->target);
 	atomic_store(&hs->phase, HANDSHAKE_CONNECTING);
 	return hs->address_count > 0 ? 0 : -EAFNOSUPPORT;
+}
+
+void handshake_bind(struct handshake *hs, const struct target *dst, uint16_t wish)
+{
+	hs->binds = true;
+	hs->wish = wish;
+	start(hs, SOCKS5_BIND, dst);
 }
 
 static socklen_t length_of(const union sockaddr_any *addr)
@@ -227,6 +241,81 @@ static void step_connecting(struct handshake *hs, int fd, int ready)
 	}
 }
 
+static bool is_any_address(const struct target *t)
+{
+	static const uint8_t zeros[sizeof(t->ip)];
+
+	if (t->kind == TARGET_IPV4 || t->kind == TARGET_IPV6)
+		return memcmp(t->ip, zeros, t->kind == TARGET_IPV4 ? 4 : 16) == 0;
+	return true; /* a name is no address either */
+}
+
+/* How long a listener waits for its peer: about a century. */
+#define NEVER (INT64_MAX / 2)
+
+/* The first reply to BIND has come. */
+static void begin_listening(struct handshake *hs)
+{
+	const union sockaddr_any *proxy = &hs->addresses[hs->address_at];
+	uint16_t port;
+
+	hs->bound = *socks5_bound(&hs->s);
+	port = hs->bound.port;
+	if (hs->wish != 0 && port != hs->wish) {
+		handshake_fail(hs, EADDRINUSE, "the proxy listens on another port than the one asked for");
+		return;
+	}
+	if (is_any_address(&hs->bound) &&
+	    target_from_sockaddr(&proxy->sa, length_of(proxy), &hs->bound) == 0)
+		hs->bound.port = port;
+	hs->listening = true;
+	hs->deadline = NEVER;
+	socks5_await_peer(&hs->s);
+}
+
+bool handshake_take(struct handshake *hs, int fd)
+{
+	int done = HANDSHAKE_DONE;
+	uint8_t last;
+
+	if (!handshake_is_current(hs) ||
+	    !atomic_compare_exchange_strong(&hs->phase, &done, HANDSHAKE_TAKEN))
+		return false;
+	(void)!sys_recv(fd, &last, sizeof(last), MSG_DONTWAIT);
+	return true;
+}
+
+/* A refused BIND, as bind(2) and listen(2) may say it. */
+static int bind_errno(const struct handshake *hs, int err)
+{
+	if (!hs->binds || hs->listening)
+		return err;
+	switch (hs->s.reply) {
+	case 0:
+	case 0xff:	/* there was none */
+	case 2:
+	case 3:
+	case 4:
+	case 6:
+	case 8:
+		return err;
+	case 7:
+		return -EOPNOTSUPP;
+	default:
+		return -EADDRINUSE;
+	}
+}
+
+/* Receive; of the second reply to BIND the last octet is only looked at. */
+static ssize_t receive(const struct handshake *hs, int fd, const struct span *span)
+{
+	if (!hs->listening || !socks5_sees_end(&hs->s))
+		return sys_recv(fd, span->data, span->len, MSG_DONTWAIT);
+	if (span->len > 1)
+		return sys_recv(fd, span->data, span->len - 1, MSG_DONTWAIT);
+	return sys_recv(fd, span->data, 1, MSG_DONTWAIT | MSG_PEEK);
+}
+
 /* Move one span.  0 when it has to be waited for, 1 to go on, or -errno. */
 static int move_octets(struct handshake *hs, int fd, enum socks5_io io, const struct span *span)
 {
@@ -236,7 +325,7 @@ static int move_octets(struct handshake *hs, int fd, enum socks5_io io, const st
 	if (io == SOCKS5_SEND)
 		n = sys_send(fd, span->data, span->len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	else
-		n = sys_recv(fd, span->data, span->len, MSG_DONTWAIT);
+		n = receive(hs, fd, span);
 	/* -EINPROGRESS: a fast open that has just sent its SYN */
 	if (n == -EAGAIN || n == -EINTR || n == -EINPROGRESS)
 		return 0;
@@ -283,11 +372,17 @@ static void step_talking(struct handshake *hs, int fd, int ready)
 		enum socks5_io io = socks5_want(&hs->s, &span);
 		int moved;
 
+		if (io == SOCKS5_DONE && hs->binds && !hs->listening) {
+			begin_listening(hs);
+			if (handshake_phase(hs) == HANDSHAKE_REFUSED)
+				return;
+			continue;
+		}
 		if (io == SOCKS5_DONE) {
 			atomic_store(&hs->phase, HANDSHAKE_DONE);
 			return;
 		}
-		if (io == SOCKS5_RECV && hs->proxy->handshake == HANDSHAKE_OPTIMISTIC)
+		if (io == SOCKS5_RECV && hs->proxy->handshake == HANDSHAKE_OPTIMISTIC && !hs->binds)
 			atomic_store(&hs->phase, HANDSHAKE_OWED);
 		if (io == SOCKS5_RECV && (ready & (POLLIN | POLLERR | POLLHUP | POLLRDHUP)) == 0)
 			return;
@@ -304,7 +399,7 @@ static void step_talking(struct handshake *hs, int fd, int ready)
 			return;
 		}
 		if (moved < 0) {
-			handshake_fail(hs, -handshake_errno(moved), NULL);
+			handshake_fail(hs, -bind_errno(hs, handshake_errno(moved)), NULL);
 			return;
 		}
 		if (io == SOCKS5_SEND)

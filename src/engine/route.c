@@ -109,6 +109,11 @@ static enum speech speech_of(int fd)
 	return SPEAKS_OTHER;
 }
 
+bool route_is_tcp(int fd)
+{
+	return speech_of(fd) == SPEAKS_TCP;
+}
+
 /*
  * Queries to a resolver on this machine leave it all the same, so but in local
  * mode loopback is no excuse for port 53: only a rule is.

@@ -11,6 +11,7 @@
 #include "socksify/drive.h"
 #include "socksify/epreg.h"
 #include "socksify/fdtab.h"
+#include "socksify/listener.h"
 #include "socksify/own.h"
 #include "socksify/report.h"
 #include "socksify/sys.h"
@@ -142,6 +143,8 @@ static int result_of(struct conn *conn, const struct attempt *a)
 	case CONN_PENDING:
 	case CONN_ANSWERED:
 	case CONN_RELAYED:
+	case CONN_IDLE:
+	case CONN_ARRIVED:
 		break;
 	}
 	return why_unreached(a->fd);
@@ -373,6 +376,8 @@ static int again(struct conn *conn, int fd)
 	case CONN_FRESH:
 	case CONN_PENDING:
 	case CONN_RELAYED:
+	case CONN_IDLE:
+	case CONN_ARRIVED:
 		break;
 	}
 	return TUNNEL_FRESH;
@@ -385,7 +390,11 @@ int tunnel_again(int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (conn == NULL)
 		return TUNNEL_FRESH;
-	if (addr == NULL || len < sizeof(addr->sa_family)) {
+	if (listener_of(conn) != NULL && addr != NULL && len >= sizeof(addr->sa_family)) {
+		result = listener_connect(conn, fd, addr->sa_family);
+		if (result == 0 && addr->sa_family != AF_UNSPEC)
+			result = TUNNEL_FRESH;
+	} else if (addr == NULL || len < sizeof(addr->sa_family)) {
 		result = TUNNEL_FRESH; /* the kernel says EFAULT or EINVAL */
 	} else if (addr->sa_family == AF_UNSPEC) {
 		result = sys_connect(fd, addr, len);

@@ -7,6 +7,7 @@
 
 #include "socksify/drive.h"
 #include "socksify/epreg.h"
+#include "socksify/listener.h"
 #include "socksify/scratch.h"
 #include "socksify/sys.h"
 
@@ -15,6 +16,9 @@
 
 /* What an answer of the proxy that is owed makes ready, though it is not the program's. */
 #define IN_EVENTS (POLLIN | POLLRDNORM | POLLRDHUP)
+
+/* What a listening socket reports when accept(2) has something to return. */
+#define ACCEPT_EVENTS (POLLIN | POLLRDNORM)
 
 /* In the program's revents while we wait: this fd is pending, and hidden. */
 #define HIDDEN ((short)0x4000)
@@ -27,7 +31,7 @@ static int64_t end_of(int64_t start, int64_t timeout_ns)
 static bool has_pending(const struct pollfd *fds, nfds_t count)
 {
 	for (nfds_t i = 0; i < count; i++)
-		if (conn_is_under_way(fdtab_state(fds[i].fd)))
+		if (conn_is_hidden(fdtab_state(fds[i].fd)))
 			return true;
 	return false;
 }
@@ -40,12 +44,16 @@ static int64_t hide(int fd, struct pollfd *copy, int64_t now, int64_t end)
 	copy->fd = -1;
 	if (conn == NULL)
 		return now;
-	if (conn_state(conn) == CONN_OWED) {
+	end = sys_earlier(end, listener_look(conn, fd));
+	if (conn_state(conn) == CONN_ARRIVED) {
+		if ((copy->events & ACCEPT_EVENTS) != 0)
+			end = now;
+	} else if (conn_state(conn) == CONN_OWED) {
 		/* Shown but for the answers, which have to be read before anything else is. */
 		copy->fd = fd;
 		copy->events |= POLLIN;
 		end = sys_earlier(end, drive_deadline(conn));
-	} else {
+	} else if (conn_state(conn) != CONN_IDLE) {
 		int64_t until = sys_earlier(end, now + DRIVE_TICK_NS);
 
 		if (drive_lead(conn, &until, &copy->events))
@@ -65,7 +73,7 @@ static int64_t hide_all(struct pollfd *fds, nfds_t count, struct pollfd *copy,
 	for (nfds_t i = 0; i < count; i++) {
 		copy[i] = fds[i];
 		fds[i].revents = 0;
-		if (!conn_is_under_way(fdtab_state(fds[i].fd)))
+		if (!conn_is_hidden(fdtab_state(fds[i].fd)))
 			continue;
 		fds[i].revents = HIDDEN;
 		end = hide(fds[i].fd, &copy[i], now, end);
@@ -98,6 +106,10 @@ static short show(const struct pollfd *p, const struct pollfd *copy, bool polled
 		state = drive_advance(conn, p->fd, ready);
 		conn_unref(conn);
 	}
+	if (state == CONN_ARRIVED)
+		return p->events & ACCEPT_EVENTS;
+	if (state == CONN_IDLE)
+		return 0;
 	if (state == CONN_OWED && polled && copy->fd >= 0)
 		return (short)(copy->revents & p->events & ~IN_EVENTS);
 	return state == CONN_PENDING ? 0 : ask(p, state);
@@ -106,7 +118,7 @@ static short show(const struct pollfd *p, const struct pollfd *copy, bool polled
 /* Was the fd raw in the kernel's poll, and is pending by now?  Then what was seen is not to be told. */
 static bool is_news(const struct pollfd *p, const struct pollfd *copy)
 {
-	return copy->revents != 0 && conn_is_under_way(fdtab_state(p->fd));
+	return copy->revents != 0 && conn_is_hidden(fdtab_state(p->fd));
 }
 
 /* Move one fd that is hidden, or is to be from now on. */
@@ -116,7 +128,7 @@ static void show_hidden(struct pollfd *p, struct pollfd *copy, bool polled, int6
 
 	*copy = *p;
 	p->revents = revents;
-	if (revents == 0 && conn_is_under_way(fdtab_state(p->fd))) {
+	if (revents == 0 && conn_is_hidden(fdtab_state(p->fd))) {
 		p->revents = HIDDEN;
 		*look = hide(p->fd, copy, sys_now_ns(), *look);
 	}
@@ -151,7 +163,7 @@ static void follow_all(const struct pollfd *fds, nfds_t count)
 	for (nfds_t i = 0; i < count; i++) {
 		struct conn *conn = NULL;
 
-		if (conn_is_under_way(fdtab_state(fds[i].fd)))
+		if (conn_is_hidden(fdtab_state(fds[i].fd)))
 			conn = fdtab_get(fds[i].fd);
 		if (conn == NULL)
 			continue;
@@ -213,7 +225,7 @@ static void look(struct conn *conn, void *arg)
 	struct conn *there = fdtab_get(fd);
 
 	if (there == conn)
-		*end = sys_earlier(*end, drive_look(conn, fd));
+		*end = sys_earlier(*end, sys_earlier(listener_look(conn, fd), drive_look(conn, fd)));
 	if (there != NULL)
 		conn_unref(there);
 }

@@ -15,6 +15,7 @@ struct word {
 
 /* A `via` whose proxy may be defined further down. */
 struct via_name {
+	bool binds;		/* of config.binds, not of config.rules */
 	int first_rule, rule_count;
 	int line, column;
 	char name[64];
@@ -51,6 +52,19 @@ MUST_CHECK int conf_proxy(struct conf *conf, const struct word *keyword);
 MUST_CHECK int conf_direct(struct conf *conf, const struct word *keyword);
 MUST_CHECK int conf_block(struct conf *conf, const struct word *keyword);
 MUST_CHECK int conf_via(struct conf *conf, const struct word *keyword);
+
+/* bind via NAME [P...] */
+MUST_CHECK int conf_bind(struct conf *conf, const struct word *keyword);
+
+/* The name of a proxy after the word via.  @usage: how such a line is written */
+MUST_CHECK int conf_via_name(struct conf *conf, const char *usage, struct word *ret);
+
+/* The rules from @via->first_rule on go through the proxy of that name. */
+MUST_CHECK int conf_remember_via(struct conf *conf, const struct word *name,
+				 const struct via_name *via);
+
+/* Where the rules of this line come from, for people; NULL without memory. */
+char *conf_source(struct conf *conf);
 
 /* After the last line: find the proxies that `via` named. */
 MUST_CHECK int conf_resolve_vias(struct conf *conf);

@@ -205,7 +205,7 @@ static const struct statement {
 	{ "log-format", parse_log_format },
 	{ "verbose", parse_verbose },
 	{ "chain", parse_unbuilt },
-	{ "bind", parse_unbuilt },
+	{ "bind", conf_bind },
 	{ "handshake", parse_proxy_word },
 	{ "fastopen", parse_proxy_word },
 };
@@ -231,7 +231,7 @@ static int unknown_keyword(const struct conf *conf, const struct word *word)
 				 shown.text, near);
 	return conf_fail(conf, word->column, -EINVAL,
 			 "unknown word '%s': a line begins with proxy, direct, block, "
-			 "via, dns, udp, timeout, log, log-format or verbose", shown.text);
+			 "via, bind, dns, udp, timeout, log, log-format or verbose", shown.text);
 }
 
 static int check_octets(const struct conf *conf)

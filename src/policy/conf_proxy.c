@@ -130,8 +130,8 @@ static int apply_modes(struct conf *conf, const struct proxy_words *words,
 				      phrase);
 	if (err == 0 && words->fastopen.text != NULL) {
 		word = &words->fastopen;
-		err = fastopen_parse(word->text, word->len, &proxy->fastopen,
-				     phrase);
+		err = yes_no_parse("fastopen", word->text, word->len,
+				   &proxy->fastopen, phrase);
 	}
 	return err < 0 ? conf_fail(conf, word->column, err, "%s", phrase) : 0;
 }

@@ -16,7 +16,7 @@ static bool is_proto(const struct word *word, enum rule_proto *proto)
 	return true;
 }
 
-static char *source_of(struct conf *conf)
+char *conf_source(struct conf *conf)
 {
 	char *text, *kept;
 	int len = asprintf(&text, "%s:%d", conf->name, conf->line);
@@ -32,7 +32,7 @@ static char *source_of(struct conf *conf)
 static int add_patterns(struct conf *conf, enum rule_action action)
 {
 	struct rule rule = { .action = action, .line = conf->line,
-			     .source = source_of(conf) };
+			     .source = conf_source(conf) };
 	enum rule_proto proto = PROTO_ANY;
 	bool want_pattern = true;
 	char phrase[CONFIG_ERROR_SIZE];
@@ -73,41 +73,49 @@ int conf_block(struct conf *conf, const struct word *keyword)
 	return add_patterns(conf, RULE_BLOCK);
 }
 
-static int remember_via(struct conf *conf, const struct word *word, int first)
+int conf_remember_via(struct conf *conf, const struct word *name,
+		      const struct via_name *via)
 {
 	struct via_name *more = reallocarray(conf->vias,
 					     (size_t)conf->via_count + 1,
 					     sizeof(*more));
-	struct via_name *via;
+	struct via_name *kept;
 
 	if (more == NULL)
-		return conf_fail(conf, word->column, -ENOMEM, "out of memory");
+		return conf_fail(conf, name->column, -ENOMEM, "out of memory");
 	conf->vias = more;
-	via = &more[conf->via_count++];
-	*via = (struct via_name){ first, conf->config->rule_count - first,
-				  conf->line, word->column, "" };
-	memcpy(via->name, word->text, word->len);
+	kept = &more[conf->via_count++];
+	*kept = *via;
+	kept->line = conf->line;
+	kept->column = name->column;
+	memcpy(kept->name, name->text, name->len);
 	return 0;
+}
+
+int conf_via_name(struct conf *conf, const char *usage, struct word *ret)
+{
+	if (!conf_word(conf, ret))
+		return conf_fail(conf, conf_end_column(conf), -EINVAL,
+				 "the name of a proxy is missing: write %s", usage);
+	if (memchr(ret->text, ',', ret->len) != NULL)
+		return conf_fail(conf, ret->column, -ENOTSUP,
+				 "several proxies after 'via': this is not built yet: name one");
+	return conf_check_name(conf, ret);
 }
 
 int conf_via(struct conf *conf, const struct word *keyword)
 {
-	int first = conf->config->rule_count, err;
+	struct via_name via = { .first_rule = conf->config->rule_count };
 	struct word name;
+	int err = conf_via_name(conf, "via NAME PATTERN...", &name);
 
 	(void)keyword;
-	if (!conf_word(conf, &name))
-		return conf_fail(conf, conf_end_column(conf), -EINVAL,
-				 "the name of a proxy is missing: write via NAME PATTERN...");
-	if (memchr(name.text, ',', name.len) != NULL)
-		return conf_fail(conf, name.column, -ENOTSUP,
-				 "several proxies after 'via': this is not built yet: name one");
-	err = conf_check_name(conf, &name);
 	if (err == 0)
 		err = add_patterns(conf, RULE_VIA);
-	if (err == 0)
-		err = remember_via(conf, &name, first);
-	return err;
+	if (err < 0)
+		return err;
+	via.rule_count = conf->config->rule_count - via.first_rule;
+	return conf_remember_via(conf, &name, &via);
 }
 
 static const char *proxy_name_at(const void *list, int i)
@@ -120,13 +128,14 @@ static const char *proxy_name_at(const void *list, int i)
 static int resolve_via(struct conf *conf, const struct via_name *via)
 {
 	struct config *c = conf->config;
+	struct rule *rules = via->binds ? c->binds : c->rules;
 	const char *near;
 
 	for (int i = 0; i < c->proxy_count; i++) {
 		if (strcmp(c->proxies[i].name, via->name) != 0)
 			continue;
 		for (int r = 0; r < via->rule_count; r++)
-			c->rules[via->first_rule + r].proxy = i;
+			rules[via->first_rule + r].proxy = i;
 		return 0;
 	}
 	conf->line = via->line;

@@ -44,6 +44,7 @@ void config_free(struct config *c)
 		free(text);
 	}
 	free(c->rules);
+	free(c->binds);
 	free(c->warning);
 	free(c);
 }
@@ -87,18 +88,28 @@ int config_add_proxy(struct config *c, const struct proxy *proxy)
 	return c->proxy_count++;
 }
 
-int config_add_rule(struct config *c, const struct rule *rule)
+static int append_rule(struct rule **rules, int *count, const struct rule *rule)
 {
-	if (is_full(c->rule_count)) {
-		struct rule *more = reallocarray(c->rules, grown(c->rule_count),
+	if (is_full(*count)) {
+		struct rule *more = reallocarray(*rules, grown(*count),
 						 sizeof(*more));
 
 		if (more == NULL)
 			return -ENOMEM;
-		c->rules = more;
+		*rules = more;
 	}
-	c->rules[c->rule_count] = *rule;
-	return c->rule_count++;
+	(*rules)[*count] = *rule;
+	return (*count)++;
+}
+
+int config_add_rule(struct config *c, const struct rule *rule)
+{
+	return append_rule(&c->rules, &c->rule_count, rule);
+}
+
+int config_add_bind(struct config *c, const struct rule *rule)
+{
+	return append_rule(&c->binds, &c->bind_count, rule);
 }
 
 char *config_keep(struct config *c, const char *text, size_t len)

@@ -65,8 +65,8 @@ static int read_proxy_modes(struct sources *s)
 	if (err < 0)
 		return fail(s->error, err, "SOCKSIFY_HANDSHAKE: %s", phrase);
 	if (fastopen != NULL)
-		err = fastopen_parse(fastopen, strlen(fastopen), &s->fastopen,
-				     phrase);
+		err = yes_no_parse("fastopen", fastopen, strlen(fastopen),
+				   &s->fastopen, phrase);
 	if (err < 0)
 		return fail(s->error, err, "SOCKSIFY_FASTOPEN: %s", phrase);
 	return 0;
@@ -345,7 +345,34 @@ static bool needs_proxy(const struct config *c)
 	       (c->udp == UDP_PROXY && !covers_all(c, PROTO_UDP));
 }
 
-static int read_sources(struct sources *s)
+/* --bind names all sockets that no rule of a file does; no takes those rules away. */
+static int read_bind(struct sources *s)
+{
+	const struct rule all = { .action = RULE_VIA, .source = "--bind",
+				  .pattern = { .port_high = UINT16_MAX } };
+	const char *text = variable(s, "SOCKSIFY_BIND");
+	char phrase[CONFIG_ERROR_SIZE];
+	bool on;
+	int err;
+
+	if (text == NULL)
+		return 0;
+	err = yes_no_parse("value", text, strlen(text), &on, phrase);
+	if (err < 0)
+		return fail(s->error, err, "SOCKSIFY_BIND: %s", phrase);
+	if (!on) {
+		s->config->bind_count = 0;
+		return 0;
+	}
+	if (s->config->proxy_count == 0)
+		return fail(s->error, -ENOENT,
+			    "SOCKSIFY_BIND: there is no proxy to ask for peers: give -p URL");
+	if (config_add_bind(s->config, &all) < 0)
+		return fail(s->error, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int read_proxies(struct sources *s)
 {
 	const char *url = variable(s, "SOCKSIFY_PROXY");
 	int err = read_proxy_modes(s);
@@ -368,6 +395,13 @@ static int read_sources(struct sources *s)
 	return fail(s->error, -ENOENT,
 		    "no proxy: give -p URL, set SOCKSIFY_PROXY or ALL_PROXY, or write %.300s",
 		    s->path != NULL ? s->path : SYSCONFDIR "/socksify.conf");
+}
+
+static int read_sources(struct sources *s)
+{
+	int err = read_proxies(s);
+
+	return err < 0 ? err : read_bind(s);
 }
 
 int config_load(char *(*getenv_fn)(const char *), struct config **ret,

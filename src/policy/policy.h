@@ -56,6 +56,7 @@ bool name_is_below(const char *name, size_t len, const char *domain,
 /* Append a copy.  Returns the index, or -ENOMEM. */
 MUST_CHECK int config_add_proxy(struct config *c, const struct proxy *proxy);
 MUST_CHECK int config_add_rule(struct config *c, const struct rule *rule);
+MUST_CHECK int config_add_bind(struct config *c, const struct rule *rule);
 
 /* A NUL-terminated copy that lives as long as @c, or NULL without memory. */
 char *config_keep(struct config *c, const char *text, size_t len);
@@ -78,10 +79,12 @@ MUST_CHECK int timeout_parse(const char *text, size_t len, unsigned *ret_ms,
 MUST_CHECK int handshake_parse(const char *text, size_t len,
 			       enum handshake_mode *ret,
 			       char error[CONFIG_ERROR_SIZE]);
-MUST_CHECK int fastopen_parse(const char *text, size_t len, bool *ret,
-			      char error[CONFIG_ERROR_SIZE]);
 MUST_CHECK int log_format_parse(const char *text, size_t len, enum log_format *ret,
 				char error[CONFIG_ERROR_SIZE]);
+
+/* @what: how the message calls the setting */
+MUST_CHECK int yes_no_parse(const char *what, const char *text, size_t len,
+			    bool *ret, char error[CONFIG_ERROR_SIZE]);
 MUST_CHECK int verbose_parse(const char *text, size_t len, int *ret,
 			     char error[CONFIG_ERROR_SIZE]);
 

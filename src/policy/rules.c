@@ -177,6 +177,14 @@ struct decision config_decide(const struct config *c, const struct target *t,
 	return proto == PROTO_UDP ? apply_udp_mode(c, t, d) : d;
 }
 
+const struct proxy *config_bind(const struct config *c, const struct target *local)
+{
+	for (int i = 0; i < c->bind_count; i++)
+		if (pattern_matches(&c->binds[i].pattern, local, PROTO_TCP))
+			return &c->proxies[c->binds[i].proxy];
+	return NULL;
+}
+
 bool config_name_is_direct(const struct config *c, const char *name)
 {
 	size_t len = strlen(name);

@@ -256,11 +256,11 @@ int handshake_parse(const char *text, size_t len, enum handshake_mode *ret,
 }
 
 /* No "did you mean": 'on' is nearer to 'no' than to 'yes'. */
-int fastopen_parse(const char *text, size_t len, bool *ret,
-		   char error[CONFIG_ERROR_SIZE])
+int yes_no_parse(const char *what, const char *text, size_t len, bool *ret,
+		 char error[CONFIG_ERROR_SIZE])
 {
 	if (!word_is(text, len, "yes") && !word_is(text, len, "no"))
-		return fail(error, -EINVAL, "bad fastopen '%s': use yes or no",
+		return fail(error, -EINVAL, "bad %s '%s': use yes or no", what,
 			    shown_word(text, len).text);
 	*ret = word_is(text, len, "yes");
 	return 0;

@@ -8,6 +8,7 @@
 #include "real.h"
 #include "socksify/dns_stream.h"
 #include "socksify/gate.h"
+#include "socksify/listener.h"
 #include "socksify/tunnel.h"
 
 #ifndef SO_PEERNAME
@@ -121,13 +122,21 @@ EXPORT int getpeername(int fd, struct sockaddr *restrict addr, socklen_t *restri
 	return 0;
 }
 
+/* Is what getsockname(2) tells not the kernel's? */
+static bool has_local(int fd, union sockaddr_any *ret, socklen_t *ret_len)
+{
+	if (listener_is_on() && listener_name(fd, ret, ret_len))
+		return true;
+	return fdtab_is_gated(fd) && gate_local(fd, ret, ret_len);
+}
+
 /* getsockname(2) */
 EXPORT int getsockname(int fd, struct sockaddr *restrict addr, socklen_t *restrict len)
 {
 	union sockaddr_any local;
 	socklen_t room, local_len;
 
-	if (!fdtab_is_gated(fd) || !gate_local(fd, &local, &local_len))
+	if (!__builtin_expect(fdtab_has(fd), 0) || !has_local(fd, &local, &local_len))
 		return REAL(getsockname)(fd, addr, len);
 	room = len != NULL ? *len : 0;
 	if (REAL(getsockname)(fd, addr, len) < 0)
@@ -175,6 +184,10 @@ static int __attribute__((noinline)) get_gated(int fd, int level, int name, void
 {
 	int option;
 
+	if (level == SOL_SOCKET && (name == SO_ACCEPTCONN || name == SO_PEERNAME) && listener_has(fd)) {
+		option = listener_accepts(fd);
+		return name == SO_PEERNAME ? libc_result(-ENOTCONN) : give_option(option, value, len);
+	}
 	if (name == SO_PEERNAME && level == SOL_SOCKET)
 		return get_peer(fd, value, len);
 	if ((name == SO_ERROR && level == SOL_SOCKET && gate_error(fd, &option) == 0) ||

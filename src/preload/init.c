@@ -18,6 +18,7 @@
 #include "socksify/gate.h"
 #include "socksify/hosts.h"
 #include "socksify/inherit.h"
+#include "socksify/listener.h"
 #include "socksify/log.h"
 #include "socksify/namepool.h"
 #include "socksify/report.h"
@@ -148,6 +149,7 @@ static void read_settings(void)
 	report_setup(program_invocation_short_name, config_log_is_json(config), count_for_run());
 	upstream_hand_down(secure_getenv("SOCKSIFY_PROXY_ADDRESS"));
 	route_setup(config, NULL);
+	listener_setup();
 }
 
 /* What only programs with network pay for. */

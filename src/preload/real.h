@@ -50,7 +50,7 @@ extern int __dprintf_chk(int fd, int flag, const char *format, ...);
 extern int __vdprintf_chk(int fd, int flag, const char *format, va_list arguments);
 
 #define REAL_SYMBOLS(X) \
-	X(_exit) X(accept) X(accept4) X(close) X(close_range) X(closefrom) X(connect) \
+	X(_exit) X(accept) X(accept4) X(bind) X(close) X(close_range) X(closefrom) X(connect) \
 	X(dup) X(dup2) X(dup3) X(epoll_create) X(epoll_create1) X(epoll_ctl) \
 	X(dlmopen) X(dlopen) X(epoll_pwait) X(epoll_pwait2) X(epoll_wait) X(execve) X(execveat) \
 	X(fclose) X(fcntl) X(fcntl64) X(fdopen) X(fexecve) \

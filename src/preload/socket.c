@@ -89,32 +89,6 @@ EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
 	return result;
 }
 
-EXPORT int accept(int fd, struct sockaddr *restrict addr, socklen_t *restrict len)
-{
-	int result = REAL(accept)(fd, addr, len);
-
-	fdtab_forget(result);
-	return result;
-}
-
-EXPORT int accept4(int fd, struct sockaddr *restrict addr, socklen_t *restrict len, int flags)
-{
-	int result = REAL(accept4)(fd, addr, len, flags);
-
-	fdtab_forget(result);
-	return result;
-}
-
-/* listen(2): not a socket to connect */
-EXPORT int listen(int fd, int backlog)
-{
-	int result = REAL(listen)(fd, backlog);
-
-	if (result == 0)
-		fdtab_forget(fd);
-	return result;
-}
-
 EXPORT int epoll_create(int size)
 {
 	int fd = REAL(epoll_create)(size);

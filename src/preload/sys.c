@@ -92,6 +92,11 @@ int sys_dup(int fd, int lowest)
 	return (int)raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest, 0, 0, 0);
 }
 
+int sys_dup_onto(int from, int to, bool cloexec)
+{
+	return (int)raw(SYS_dup3, from, to, cloexec ? O_CLOEXEC : 0, 0, 0, 0);
+}
+
 int sys_readable(int fd)
 {
 	int octets = 0, err = (int)raw(SYS_ioctl, fd, FIONREAD, ARG(&octets), 0, 0, 0);
@@ -102,6 +107,16 @@ int sys_readable(int fd)
 int sys_get_flags(int fd)
 {
 	return (int)raw(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+}
+
+int sys_set_flags(int fd, int flags)
+{
+	return (int)raw(SYS_fcntl, fd, F_SETFL, flags, 0, 0, 0);
+}
+
+int sys_set_cloexec(int fd, bool on)
+{
+	return (int)raw(SYS_fcntl, fd, F_SETFD, on ? FD_CLOEXEC : 0, 0, 0, 0);
 }
 
 bool sys_is_cloexec(int fd)

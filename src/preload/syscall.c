@@ -44,6 +44,9 @@ static bool divert_always(long number, const long a[6], long *ret)
 	case SYS_accept4:
 		*ret = accept4(INT(0), PTR(struct sockaddr *, 1), PTR(socklen_t *, 2), INT(3));
 		return true;
+	case SYS_bind:
+		*ret = bind(INT(0), PTR(const struct sockaddr *, 1), (socklen_t)a[2]);
+		return true;
 	case SYS_listen:
 		*ret = listen(INT(0), INT(1));
 		return true;

@@ -7,6 +7,7 @@
 #include "preload.h"
 #include "real.h"
 #include "socksify/epreg.h"
+#include "socksify/listener.h"
 #include "socksify/sys.h"
 
 #define NS_PER_S INT64_C(1000000000)
@@ -125,6 +126,8 @@ static int ctl_unconnected(int epfd, int op, int fd, struct epoll_event *event)
 	if (conn == NULL)
 		return libc_result(-ENOMEM);
 	result = epreg_ctl(conn, epfd, op, fd, event);
+	if (result == 0)
+		(void)listener_look(conn, fd); /* a listening socket is waited for from now on */
 	conn_unref(conn);
 	return libc_result(result);
 }

@@ -222,6 +222,7 @@ static void step_proxy(struct attempt *a, int ready)
 		return;
 	case HANDSHAKE_CONNECTING:
 	case HANDSHAKE_TALKING:
+	case HANDSHAKE_TAKEN: /* of a BIND, which nobody asks for here */
 	case HANDSHAKE_OWED: /* an optimist's program would read the answers: it waits for them, too */
 		break;
 	}

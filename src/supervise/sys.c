@@ -83,6 +83,11 @@ int sys_dup(int fd, int lowest)
 	return result_of(fcntl(fd, F_DUPFD_CLOEXEC, lowest));
 }
 
+int sys_dup_onto(int from, int to, bool cloexec)
+{
+	return result_of(dup3(from, to, cloexec ? O_CLOEXEC : 0));
+}
+
 int sys_readable(int fd)
 {
 	int octets = 0;
@@ -93,6 +98,16 @@ int sys_readable(int fd)
 int sys_get_flags(int fd)
 {
 	return result_of(fcntl(fd, F_GETFL));
+}
+
+int sys_set_flags(int fd, int flags)
+{
+	return result_of(fcntl(fd, F_SETFL, flags));
+}
+
+int sys_set_cloexec(int fd, bool on)
+{
+	return result_of(fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
 }
 
 bool sys_is_cloexec(int fd)

@@ -103,7 +103,7 @@ int sys_uname(struct utsname *ret)
 }
 
 /* A number that was closed is never free here: then its registrations are translated. */
-int sys_dup(int fd, int lowest)
+__attribute__((weak)) int sys_dup(int fd, int lowest)
 {
 	(void)fd;
 	(void)lowest;
@@ -115,6 +115,36 @@ int sys_poll_now(int fd, short events)
 	struct pollfd p = { .fd = fd, .events = events };
 
 	return sys_poll(&p, 1, 0, NULL) > 0 ? p.revents : 0;
+}
+
+__attribute__((weak)) int sys_socket(int domain, int type, int protocol)
+{
+	(void)domain;
+	(void)type;
+	(void)protocol;
+	return -EMFILE;
+}
+
+__attribute__((weak)) int sys_dup_onto(int from, int to, bool cloexec)
+{
+	(void)from;
+	(void)to;
+	(void)cloexec;
+	return -EBADF;
+}
+
+__attribute__((weak)) int sys_set_flags(int fd, int flags)
+{
+	(void)fd;
+	(void)flags;
+	return 0;
+}
+
+__attribute__((weak)) int sys_set_cloexec(int fd, bool on)
+{
+	(void)fd;
+	(void)on;
+	return 0;
 }
 
 int sys_fd_table_size(void)

@@ -71,7 +71,20 @@ static const struct {
 	{ "log-format xml", "use text or json" },
 	{ "log x", "not an absolute path" },
 	{ "chain x a b", "f:1:1: 'chain' is not built yet" },
-	{ "bind via a", "not built yet" },
+	{ A "bind via a", NULL },
+	{ A "BIND VIA a *:6881-6889 0.0.0.0:21 [::]:22 # all\nbind via a", NULL },
+	{ "bind via a", "f:1:10: no proxy is called 'a': add 'proxy a" },
+	{ "proxy office h\nbind via offce *:1", "f:2:10: no proxy is called 'offce': did you mean 'office'?" },
+	{ A "bind", "f:2:5: something is missing: write bind via NAME [PATTERN...]" },
+	{ A "bind via", "f:2:9: the name of a proxy is missing: write bind via NAME [PATTERN...]" },
+	{ A "bind vai a", "f:2:6: unknown word 'vai' after 'bind': did you mean 'via'?" },
+	{ A "bind tcp", "f:2:6: unknown word 'tcp' after 'bind': write bind via" },
+	{ A "bind via a udp *", "f:2:12: 'bind' is for TCP alone: remove 'udp'" },
+	{ A "bind via a,b", "f:2:10: several proxies after 'via': this is not built yet" },
+	{ A "bind via a *:70000", "f:2:12: bad port '70000'" },
+	{ A "bind via a h:21", "f:2:12: 'h:21' is a name, but sockets listen on addresses" },
+	{ A "bind via a * .h", "f:2:14: '.h' is a name" },
+	{ A "bnd via a", "f:2:1: unknown word 'bnd': did you mean 'bind'?" },
 	{ "handshake x", "f:1:1: 'handshake' does not begin a line: write it after the URL" },
 	{ A "fastopen yes", "f:2:1: 'fastopen' does not begin a line" },
 	{ "proxy a h handshake pipelined user u password p fastopen yes", NULL },
@@ -182,6 +195,8 @@ static const struct {
 	{ { "SOCKSIFY_PROXY", "h", "SOCKSIFY_FASTOPEN", "1" },
 	  .says = "SOCKSIFY_FASTOPEN: bad fastopen '1': use yes or no" },
 	{ { "SOCKSIFY_DIRECT", "*", "SOCKSIFY_FASTOPEN", "1" }, .says = "SOCKSIFY_FASTOPEN: bad" },
+	{ { "SOCKSIFY_PROXY", "h", "SOCKSIFY_BIND", "on" }, .says = "SOCKSIFY_BIND: bad value 'on': use yes or no" },
+	{ { "SOCKSIFY_DIRECT", "*", "SOCKSIFY_BIND", "yes" }, .says = "SOCKSIFY_BIND: there is no proxy" },
 	{ { "SOCKSIFY_PROXY", "h", "SOCKSIFY_DNS", "x" }, .says = "SOCKSIFY_DNS: unknown dns mode" },
 	{ { "SOCKSIFY_PROXY", "h", "SOCKSIFY_UDP", "x" }, .says = "SOCKSIFY_UDP: unknown udp mode" },
 	{ { "SOCKSIFY_PROXY", "h", "SOCKSIFY_VERBOSE", "x" }, .says = "SOCKSIFY_VERBOSE: bad verbosity" },
@@ -354,6 +369,41 @@ START_TEST(variables_do_not_hold_for_a_proxy_of_a_file)
 }
 END_TEST
 
+/* How many bind rules there are with a file of one, and this variable. */
+static int binds_with(const char *value, bool *ret_by_option)
+{
+	char error[CONFIG_ERROR_SIZE] = "", conf[256];
+	struct config *c;
+	int count;
+
+	make_home();
+	write_file("conf", "proxy a h\nproxy b h\nbind via b *:21\n", 0600);
+	memcpy(conf, path, sizeof(conf));
+	memcpy(variables, (const char *[]){ "SOCKSIFY_CONF", conf, "SOCKSIFY_BIND", value, NULL },
+	       5 * sizeof(char *));
+	ck_assert_msg(config_load(scripted_getenv, &c, error) == 0, "%s", error);
+	count = c->bind_count;
+	*ret_by_option = count > 0 && strcmp(c->binds[count - 1].source, "--bind") == 0;
+	if (count > 0)
+		ck_assert_int_eq(c->binds[0].proxy, 1);
+	if (count > 1)
+		ck_assert_int_eq(c->binds[1].proxy, 0);
+	config_free(c);
+	return count;
+}
+
+START_TEST(bind_variable_adds_to_the_file_or_takes_away)
+{
+	bool by_option;
+
+	ck_assert_int_eq(binds_with("", &by_option), 1);
+	ck_assert(!by_option);
+	ck_assert_int_eq(binds_with("Yes", &by_option), 2);
+	ck_assert(by_option);
+	ck_assert_int_eq(binds_with("no", &by_option), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("config");
@@ -372,6 +422,7 @@ int main(void)
 	tcase_add_test(tc, words_after_the_url_hold_for_that_proxy);
 	tcase_add_loop_test(tc, variables_hold_for_a_proxy_from_a_url, 0, 5);
 	tcase_add_test(tc, variables_do_not_hold_for_a_proxy_of_a_file);
+	tcase_add_test(tc, bind_variable_adds_to_the_file_or_takes_away);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);

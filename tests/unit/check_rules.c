@@ -125,6 +125,36 @@ START_TEST(names_of_direct_rules_are_known)
 }
 END_TEST
 
+static const struct {
+	const char *local;
+	uint16_t port;
+	const char *want;	/* NULL: none */
+} listeners[] = {
+	{ "0.0.0.0", 21, "a" },
+	{ "0.0.0.0", 22, "b" },
+	{ "0.0.0.0", 0, NULL },
+	{ "::", 21, "a" },
+	{ "::", 25, "c" },
+	{ "192.0.2.7", 0, "b" },
+	{ "192.0.2.8", 80, NULL },
+};
+
+START_TEST(bind_rules_name_listeners_by_address_and_port)
+{
+	struct config *c = parsed("proxy a h\nproxy b h\nproxy c h\nbind via a *:21\n"
+				  "bind via b 0.0.0.0:21-23 192.0.2.7\nbind via c [::]:25");
+	const struct proxy *proxy;
+	struct target t;
+
+	ck_assert_int_eq(target_from_host(listeners[_i].local, strlen(listeners[_i].local),
+					  listeners[_i].port, &t), 0);
+	proxy = config_bind(c, &t);
+	ck_assert_str_eq(proxy != NULL ? proxy->name : "none",
+			 listeners[_i].want != NULL ? listeners[_i].want : "none");
+	config_free(c);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("rules");
@@ -136,6 +166,8 @@ int main(void)
 			    (int)(sizeof(cases) / sizeof(cases[0])));
 	tcase_add_loop_test(tc, names_of_direct_rules_are_known, 0,
 			    (int)(sizeof(names) / sizeof(names[0])));
+	tcase_add_loop_test(tc, bind_rules_name_listeners_by_address_and_port, 0,
+			    (int)(sizeof(listeners) / sizeof(listeners[0])));
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);

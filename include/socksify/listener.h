@@ -77,7 +77,7 @@ MUST_CHECK int listener_accept(int fd, int flags, union sockaddr_any *ret, sockl
  * listener_name - getsockname(2) of @fd, when listener_is_on(): the proxy's
  * address for a socket that listens, and for a proxied connection.
  * For one that is only bound to any port the proxy is asked now, since programs
- * tell their peers before they listen.
+ * tell their peers before they listen; and its answer is waited for.
  * Returns false when the kernel's answer is the right one.
  */
 MUST_CHECK bool listener_name(int fd, union sockaddr_any *ret, socklen_t *ret_len);

@@ -27,7 +27,8 @@ struct epreg {
 	_Atomic uint8_t generation;	/* 0 .. GENERATIONS - 1 */
 	_Atomic bool hidden;	/* ours is in the kernel */
 	_Atomic bool orphan;	/* fd was closed, and a duplicate keeps the registration alive */
-	bool fired;		/* a one shot that was reported while answers were owed: the kernel has it off */
+	bool fired;		/* a one shot that was reported while answers were owed: the kernel has it off;
+				 * an edge of a listening socket that was reported */
 };
 
 static struct epreg table[EPREG_MAX];
@@ -333,6 +334,7 @@ void epreg_lay(struct conn *conn)
 	for (struct epreg *r = conn->epregs; r != NULL; r = r->next) {
 		struct epoll_event event = ours(r);
 
+		r->fired = r->fired && (r->events & EPOLLONESHOT) != 0;
 		r->hidden = sys_epoll_ctl(r->epfd, EPOLL_CTL_ADD, r->fd, &event) == 0;
 	}
 	unlock_engine(&mask);
@@ -354,9 +356,10 @@ static uint32_t translate(struct epreg *r, uint32_t events)
 	struct epoll_event again;
 
 	if (conn_state(r->conn) == CONN_ARRIVED) {
-		/* What came before ours was changed says that it can send, too. */
-		events = (events & EPOLLOUT) != 0 ? 0 : events & r->events & ACCEPT_EVENTS;
-		r->fired = r->fired || (events != 0 && (r->events & EPOLLONESHOT) != 0);
+		/* What came before ours was changed says that it can send, too; the peer's octets are no news. */
+		events = r->fired || (events & EPOLLOUT) != 0 ? 0 : events & r->events & ACCEPT_EVENTS;
+		r->fired = r->fired ||
+			   (events != 0 && (r->events & (EPOLLONESHOT | EPOLLET)) != 0);
 		return events;
 	}
 	events &= r->events | EPOLLERR | EPOLLHUP;

@@ -157,7 +157,7 @@ static int arm(struct conn *conn, struct listener *l, int fd)
 	return 0;
 }
 
-static int arm_if_idle(struct conn *conn, int fd)
+int listener_arm(struct conn *conn, int fd)
 {
 	struct listener *l;
 	sigset_t mask;
@@ -198,7 +198,7 @@ int64_t listener_look(struct conn *conn, int fd)
 	not_before = atomic_load(&l->not_before);
 	if (sys_now_ns() < not_before)
 		return not_before;
-	if (arm_if_idle(conn, fd) == 0)
+	if (listener_arm(conn, fd) == 0)
 		return INT64_MAX;
 	atomic_store(&l->not_before, sys_now_ns() + PAUSE_NS);
 	return sys_now_ns() + PAUSE_NS;
@@ -409,7 +409,7 @@ static int accept_from(struct conn *conn, int fd, int flags, union sockaddr_any 
 			return -EINVAL;
 		result = 0;
 		if (conn_state(conn) == CONN_IDLE) {
-			result = arm_if_idle(conn, fd);
+			result = listener_arm(conn, fd);
 		} else if (drive_advance(conn, fd, HANDSHAKE_ASK) == CONN_ARRIVED) {
 			result = take(conn, fd, flags, ret, ret_len);
 			if (result >= 0)

@@ -339,11 +339,17 @@ static bool name_bound(struct conn *conn, int fd)
 	return (port == 0 && listener_of(conn) != NULL) || atomic_load(&conn->bound_afar);
 }
 
-static void refresh_name(struct conn *conn)
+/* The next peer was asked for, and the proxy may listen on another port from now on. */
+static void refresh_name(struct conn *conn, int fd)
 {
-	struct handshake *hs = drive_hold(conn);
+	struct handshake *hs;
 	struct listener *l;
 	sigset_t mask;
+
+	(void)!listener_arm(conn, fd);
+	hs = drive_hold(conn);
+	while (hs != NULL && !hs->listening && conn_state(conn) == CONN_PENDING)
+		(void)!drive_wait(conn, fd, sys_now_ns() + DRIVE_SLICE_NS);
 
 	lock_engine(&mask);
 	l = listener_of(conn);
@@ -356,7 +362,7 @@ static void refresh_name(struct conn *conn)
 static bool has_name(struct conn *conn, int fd)
 {
 	if (listener_of(conn) != NULL) {
-		refresh_name(conn);
+		refresh_name(conn, fd);
 		return true;
 	}
 	if (conn_state(conn) == CONN_OWED)

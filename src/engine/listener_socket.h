@@ -42,6 +42,9 @@ void listener_put_socket(struct conn *conn, int fd, int fresh);
 /* A request for a peer, not sent yet.  0 or -errno as handshake_begin(). */
 MUST_CHECK int listener_begin(const struct listener *l, struct handshake *hs);
 
+/* Ask for the next peer if nobody was, without waiting.  0 or -errno. */
+MUST_CHECK int listener_arm(struct conn *conn, int fd);
+
 /* Where the proxy listens becomes what getsockname(2) says. */
 void listener_refresh_name(struct conn *conn, const struct listener *l,
 			   const struct handshake *hs);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""A small SOCKS5 server for the tests: CONNECT, no login or user/password.
+"""A small SOCKS5 server for the tests: CONNECT and BIND, no login or user/password.
 
 It resolves nothing: it knows the names given with --name and literal
 addresses, and answers "host unreachable" (4) to every other name.
@@ -24,6 +24,8 @@ one or more of these, separated by commas:
     short-rep=N      the same, but send two bytes of the reply only
     method=N         choose method N, whatever was offered
     delay=MS         hold every reply back for so long
+    second-rep=N     answer a BIND with code N when its peer has come
+    other-port       a BIND gets another port than the one it asks for
     barrier=N        answer no request before N of them wait at the same time;
                      those are answered together, all later ones at once
     skip=N           the first N requests do not wait at the barrier
@@ -33,6 +35,8 @@ one or more of these, separated by commas:
 A line of the log is one of
 
     CONNECT HOST:PORT CODE   a request, just before it is answered
+    BIND HOST:PORT CODE      the same
+    PEER HOST:PORT CODE      the second reply to a BIND
     LOGIN USER CODE          a login
     LEFT HOST:PORT           the client went away from the barrier
     METHOD N, BAD version N  why it came to no request
@@ -120,11 +124,11 @@ class Barrier:
 
 class Script:
     NUMBERS = (
-        ("close-after", "reset-after", "hang-after", "rep", "short-rep", "method")
+        ("close-after", "reset-after", "hang-after", "rep", "short-rep", "second-rep", "method")
         + ("delay", "barrier", "skip")
     )
     TEXTS = ("payload-in-reply", "bnd-domain")
-    FLAGS = ("garbage", "dribble", "bnd-ipv6", "watch", "fastopen")
+    FLAGS = ("garbage", "dribble", "bnd-ipv6", "watch", "fastopen", "other-port")
 
     def __init__(self, text):
         self.words = {}
@@ -271,6 +275,7 @@ class Server:
             raise End
 
         upstream = None
+        waiting = None
         rep = 7
         if script.get("short-rep") is not None:
             rep = script.get("short-rep")
@@ -278,22 +283,46 @@ class Server:
             rep = script.get("rep")
         elif command == 1:
             rep, upstream = await self.connect(host, port)
+        elif command == 2:
+            rep, waiting = 0, bind_port(sock, host, port, script)
         self.log("%s %s %d" % (verb, shown, rep))
         if script.get("short-rep") is not None:
             await out.send(bytes((5, rep)))
             raise End
-        bound = upstream.getsockname()[:2] if upstream else ("0.0.0.0", 0)
+        bound = (upstream or waiting).getsockname()[:2] if upstream or waiting else ("0.0.0.0", 0)
         message = bytes((5, rep, 0)) + encode_bound(bound, script)
-        if rep == 0 and script.get("payload-in-reply"):
+        if upstream and script.get("payload-in-reply"):
             message += script.get("payload-in-reply").encode()
         try:
             await out.send(message)
         except (End, OSError):
-            if upstream:
-                upstream.close()
+            if upstream or waiting:
+                (upstream or waiting).close()
             raise
         if rep != 0:
             raise End
+        if waiting:
+            return await self.peer(sock, waiting, out, script)
+        return upstream
+
+    async def peer(self, sock, waiting, out, script):
+        """The second reply to a BIND (RFC 1928 section 4)."""
+        with waiting:
+            upstream = await accept_or_end(sock, waiting)
+        upstream.setblocking(False)
+        upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        rep = script.get("second-rep") or 0
+        self.log("PEER %s:%d %d" % (*upstream.getpeername()[:2], rep))
+        message = bytes((5, rep, 0)) + encode_bound(upstream.getpeername()[:2], script)
+        if rep == 0 and script.get("payload-in-reply"):
+            message += script.get("payload-in-reply").encode()
+        try:
+            await out.send(message)
+            if rep != 0:
+                raise End
+        except (End, OSError):
+            upstream.close()
+            raise
         return upstream
 
     async def login(self, sock, out):
@@ -328,6 +357,39 @@ class Server:
         except OSError as error:
             upstream.close()
             return {101: 3, 113: 4, 111: 5, 110: 6}.get(error.errno, 1), None
+
+
+def bind_port(sock, host, port, script):
+    """Listen where a BIND wants it; on another port if that is taken."""
+    waiting = socket.socket(sock.family, socket.SOCK_STREAM)
+    waiting.setblocking(False)
+    waiting.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    wish = port if ipaddress.ip_address(host).is_unspecified else 0
+    if script.get("other-port"):
+        wish = 0
+    try:
+        waiting.bind((sock.getsockname()[0], wish))
+    except OSError:
+        waiting.bind((sock.getsockname()[0], 0))
+    waiting.listen(1)
+    return waiting
+
+
+async def accept_or_end(sock, waiting):
+    """The peer of a BIND, unless the client goes away before."""
+    loop = asyncio.get_running_loop()
+    came = loop.create_future()
+    for one in (sock, waiting):
+        loop.add_reader(one, lambda: came.done() or came.set_result(None))
+    try:
+        await came
+    finally:
+        loop.remove_reader(sock)
+        loop.remove_reader(waiting)
+    try:
+        return waiting.accept()[0]
+    except BlockingIOError:
+        raise End from None
 
 
 async def receive(sock, size):

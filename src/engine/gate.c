@@ -276,8 +276,10 @@ bool gate_peer(int fd, const struct sockaddr *known, socklen_t len,
 		return false;
 	if (conn_state(conn) == CONN_CONNECTED || conn_state(conn) == CONN_OWED ||
 	    conn_state(conn) == CONN_ANSWERED) {
-		ours = len >= sizeof(struct sockaddr_in) ? tunnel_is_peer(conn, known, len)
-						     : tunnel_is_of(conn, fd);
+		/* A proxy's address may be longer than the room for that of the program's family. */
+		ours = len >= sizeof(struct sockaddr_in6) ||
+		       (len >= sizeof(struct sockaddr_in) && known->sa_family == AF_INET)
+		       ? tunnel_is_peer(conn, known, len) : tunnel_is_of(conn, fd);
 		*ret = conn->peer;
 		*ret_len = conn->peer_len;
 	}

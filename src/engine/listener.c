@@ -10,7 +10,6 @@
 #include "socksify/drive.h"
 #include "socksify/epreg.h"
 #include "socksify/fdtab.h"
-#include "socksify/gate.h"
 #include "socksify/lock.h"
 #include "socksify/log.h"
 #include "socksify/namepool.h"
@@ -21,6 +20,10 @@
 
 /* A proxy that has just refused is not asked again so soon, unless by accept(2). */
 #define PAUSE_NS INT64_C(1000000000)
+
+/* The port of the peer before may be taken for a while: the proxy is asked again, so often at most. */
+#define BUSY_PAUSE_NS INT64_C(100000000)
+#define BUSY_MAX 100
 
 POOL(listeners, struct listener, 8u, LISTENERS_MAX, false);
 
@@ -224,6 +227,12 @@ static int error_of(const struct handshake *hs, int fd)
 	return error != 0 ? -handshake_errno(-error) : ECONNREFUSED;
 }
 
+static bool is_busy(const struct listener *l, const struct handshake *hs)
+{
+	return !hs->listening && l->wish != 0 && handshake_phase(hs) == HANDSHAKE_REFUSED &&
+	       hs->error == EADDRINUSE && l->busy < BUSY_MAX;
+}
+
 /* Locked. */
 static void settle(struct conn *conn, struct listener *l, struct handshake *hs, int fd)
 {
@@ -236,7 +245,11 @@ static void settle(struct conn *conn, struct listener *l, struct handshake *hs, 
 	} else if (handshake_phase(hs) == HANDSHAKE_DONE) {
 		(void)!handshake_ref(hs);
 		atomic_store(&l->arrived, hs);
+		l->busy = 0;
 		conn_set_state(conn, CONN_ARRIVED);
+	} else if (is_busy(l, hs) && renew_now(conn, l, fd) == 0) {
+		l->busy++;
+		atomic_store(&l->not_before, sys_now_ns() + BUSY_PAUSE_NS);
 	} else {
 		show_failure(conn, l, fd, error_of(hs, fd));
 		log_listener(l, "the peer did not come", hs->s.reason);
@@ -359,7 +372,7 @@ static int take_connection(struct conn *conn, struct listener *l, int fd, int fl
 	return p.connection;
 }
 
-static int take(struct conn *conn, int fd, int flags, union sockaddr_any *ret,
+int listener_take_peer(struct conn *conn, int fd, int flags, union sockaddr_any *ret,
 		socklen_t *ret_len)
 {
 	struct listener *l;
@@ -380,61 +393,6 @@ static int take(struct conn *conn, int fd, int flags, union sockaddr_any *ret,
 			result = -EAGAIN;
 	}
 	unlock_engine(&mask);
-	return result;
-}
-
-/* Is @fd still a number of @conn?  Another thread may have closed it. */
-static bool is_open(const struct conn *conn, int fd)
-{
-	struct conn *there = fdtab_get(fd);
-
-	if (there != NULL)
-		conn_unref(there);
-	return there == conn;
-}
-
-static int accept_from(struct conn *conn, int fd, int flags, union sockaddr_any *ret,
-		       socklen_t *ret_len)
-{
-	int fl = sys_get_flags(fd), result;
-	bool waits = (fl & O_NONBLOCK) == 0;
-	int64_t until = waits ? gate_timeout(fd, SO_RCVTIMEO) : 0;
-
-	for (;;) {
-		const struct listener *l = listener_of(conn);
-
-		if (!is_open(conn, fd))
-			return -EBADF;
-		if (l == NULL || !atomic_load(&l->listens))
-			return -EINVAL;
-		result = 0;
-		if (conn_state(conn) == CONN_IDLE) {
-			result = listener_arm(conn, fd);
-		} else if (drive_advance(conn, fd, HANDSHAKE_ASK) == CONN_ARRIVED) {
-			result = take(conn, fd, flags, ret, ret_len);
-			if (result >= 0)
-				return result;
-			if (result == -EAGAIN)
-				result = 0; /* another thread or process was faster */
-		} else if (!waits) {
-			return -EAGAIN;
-		} else {
-			result = drive_wait(conn, fd, until);
-		}
-		if (result < 0)
-			return result;
-	}
-}
-
-int listener_accept(int fd, int flags, union sockaddr_any *ret, socklen_t *ret_len)
-{
-	struct conn *conn = fdtab_get(fd);
-	int result;
-
-	if (conn == NULL)
-		return -EINVAL;
-	result = accept_from(conn, fd, flags, ret, ret_len);
-	conn_unref(conn);
 	return result;
 }
 

@@ -282,6 +282,7 @@ static int ask(struct conn *conn, int fd, const struct proxy *proxy, uint16_t wi
 	l->wish = wish;
 	l->dst = request_for(l, fd);
 	l->error = 0;
+	l->busy = 0;
 	atomic_store(&l->not_before, 0);
 	l->address_count = upstream_addresses(proxy, l->addresses);
 	err = l->address_count < 0 ? l->address_count : ask_proxy(conn, l, fd);

@@ -12,6 +12,7 @@ struct listener {
 	_Atomic bool listens;		/* listen(2) came: before that the proxy may be asked already */
 	_Atomic int64_t not_before;	/* when the proxy is asked for the next peer at the earliest, in ns */
 	struct handshake *_Atomic arrived;	/* CONN_ARRIVED without error: with a reference */
+	int busy;			/* how often the port was not free again yet */
 	int error;			/* CONN_ARRIVED: what accept(2) fails with, 0: it does not */
 	int family;			/* of the program's socket */
 	uint16_t wish;			/* the port that bind(2) asked for; 0: any */
@@ -44,6 +45,13 @@ MUST_CHECK int listener_begin(const struct listener *l, struct handshake *hs);
 
 /* Ask for the next peer if nobody was, without waiting.  0 or -errno. */
 MUST_CHECK int listener_arm(struct conn *conn, int fd);
+
+/*
+ * listener_take_peer - the connection of the peer that has come, if one has.
+ * -EAGAIN: none has, or another thread or process was faster.  Else as listener_accept().
+ */
+MUST_CHECK int listener_take_peer(struct conn *conn, int fd, int flags, union sockaddr_any *ret,
+				  socklen_t *ret_len);
 
 /* Where the proxy listens becomes what getsockname(2) says. */
 void listener_refresh_name(struct conn *conn, const struct listener *l,

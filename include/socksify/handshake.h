@@ -107,9 +107,10 @@ void handshake_bind(struct handshake *hs, const struct target *dst, uint16_t wis
 /*
  * handshake_take - hand the peer's connection out: whoever of the processes that
  * share it comes first, receives the last octet.
- * Returns false when another one was faster.
+ * Returns 1; 0 when another one was faster; or what the receive says, and it is
+ * still to be taken.
  */
-MUST_CHECK bool handshake_take(struct handshake *hs, int fd);
+MUST_CHECK int handshake_take(struct handshake *hs, int fd);
 
 /*
  * handshake_connect - connect to the proxy: the first of its addresses that does not fail at once.

@@ -68,6 +68,7 @@ MUST_CHECK int listener_listen(int fd);
  *   -EINTR    a signal handler without SA_RESTART ran
  *   -EINVAL   it does not listen
  *   -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM  as accept(2); the peer waits
+ *   -ECONNABORTED  the peer has gone again
  *   -ECONNREFUSED, ...  the proxy's second reply, see socks5_rep_errno();
  *             the next call makes the next request
  */

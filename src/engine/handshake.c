@@ -273,16 +273,20 @@ static void begin_listening(struct handshake *hs)
 	socks5_await_peer(&hs->s);
 }
 
-bool handshake_take(struct handshake *hs, int fd)
+int handshake_take(struct handshake *hs, int fd)
 {
 	int done = HANDSHAKE_DONE;
 	uint8_t last;
+	ssize_t n;
 
 	if (!handshake_is_current(hs) ||
 	    !atomic_compare_exchange_strong(&hs->phase, &done, HANDSHAKE_TAKEN))
-		return false;
-	(void)!sys_recv(fd, &last, sizeof(last), MSG_DONTWAIT);
-	return true;
+		return 0;
+	n = sys_recv(fd, &last, sizeof(last), MSG_DONTWAIT);
+	if (n > 0)
+		return 1;
+	atomic_store(&hs->phase, HANDSHAKE_DONE);
+	return n < 0 ? (int)n : -ECONNABORTED;
 }
 
 /* A refused BIND, as bind(2) and listen(2) may say it. */

@@ -340,6 +340,21 @@ static void describe(struct conn *conn, const struct conn *listening, const stru
 	fdtab_put(p->connection, conn);
 }
 
+/* Locked.  There was nothing to take: 0, or why it could not be. */
+static int drop_parts(struct conn *conn, struct listener *l, int fd, const struct parts *p, int err)
+{
+	bool may_come_right = err == -EAGAIN || err == -EINTR || err == -ENOMEM || err == -ENOBUFS;
+
+	sys_close(p->connection);
+	conn_unref(p->conn);
+	if (may_come_right) {
+		sys_close(p->fresh);
+		return err;
+	}
+	renew(conn, l, fd, p->fresh);
+	return err == 0 ? -EAGAIN : -ECONNABORTED; /* the peer has gone again */
+}
+
 /* Locked.  -EAGAIN: there is nothing to take any more. */
 static int take_connection(struct conn *conn, struct listener *l, int fd, int flags,
 			   union sockaddr_any *ret, socklen_t *ret_len)
@@ -350,12 +365,9 @@ static int take_connection(struct conn *conn, struct listener *l, int fd, int fl
 
 	if (err < 0)
 		return err;
-	if (!handshake_take(hs, p.connection)) {
-		sys_close(p.connection);
-		conn_unref(p.conn);
-		renew(conn, l, fd, p.fresh);
-		return -EAGAIN;
-	}
+	err = handshake_take(hs, p.connection);
+	if (err <= 0)
+		return drop_parts(conn, l, fd, &p, err);
 	listener_refresh_name(conn, l, hs);
 	*ret_len = peer_of(l, hs, ret);
 	p.conn->peer = *ret;

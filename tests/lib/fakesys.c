@@ -105,6 +105,7 @@ static int64_t arrival(const struct fake_file *f, size_t i)
 	if (f->sent_at[answer] == INT64_MAX)
 		return INT64_MAX;
 	return f->sent_at[answer] + f->server->answer_ns +
+	       (f->server->peer_at != 0 && i >= f->server->peer_at ? f->server->peer_ns : 0) +
 	       (int64_t)(answer == 0 ? i : i - 2) * f->server->gap_ns;
 }
 
@@ -487,6 +488,41 @@ int sys_get_flags(int fd)
 {
 	return fd >= 0 && fd < FAKE_FDS && fakesys.fds[fd] != NULL ? fakesys.fds[fd]->flags
 								  : -EBADF;
+}
+
+static int free_number(int lowest)
+{
+	int fd = lowest > 0 ? lowest : 10;
+
+	while (fd < FAKE_FDS && fakesys.fds[fd] != NULL)
+		fd++;
+	return fd < FAKE_FDS ? fd : -EMFILE;
+}
+
+/* Without numbers, one that was closed is never free: then its registrations are translated. */
+int sys_dup(int fd, int lowest)
+{
+	static const int possible[] = { EMFILE, 0 };
+	int err, to = free_number(lowest);
+
+	if (to < 0 || !fakesys.has_numbers || fake_fault(&err, possible))
+		return -EMFILE;
+	fakesys.fds[to] = fakesys.fds[fd];
+	fakesys.fds[to]->refs++;
+	return to;
+}
+
+int sys_dup_onto(int from, int to, bool cloexec)
+{
+	(void)cloexec;
+	fake_dup(from, to);
+	return to;
+}
+
+int sys_set_flags(int fd, int flags)
+{
+	fakesys.fds[fd]->flags = O_RDWR | (flags & O_NONBLOCK);
+	return 0;
 }
 
 int sys_readable(int fd)

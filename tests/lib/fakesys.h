@@ -23,6 +23,8 @@ struct fake_server {
 	size_t reply_len;
 	int64_t answer_ns;	/* from a request to its answer */
 	int64_t gap_ns;		/* between the octets of an answer */
+	size_t peer_at;		/* where the second reply to a BIND begins; 0: there is none */
+	int64_t peer_ns;	/* how much later that comes */
 	bool then_eof;		/* after the reply; else silence */
 	bool then_reset;
 };
@@ -90,6 +92,7 @@ struct fakesys {
 	size_t slice;		/* at most so many octets a call; 0: no limit */
 	int fail_at;		/* 1 ..: the call that fails, among those that can with this error; 0: none */
 	int fail_with;		/* -errno */
+	bool has_numbers;	/* sockets can be made, duplicated and closed by the engine */
 	bool interrupts;	/* there is a handler without SA_RESTART */
 	int pid;		/* 0: 1 */
 	int64_t hook_at;	/* call the hook when a wait reaches this time; 0: never */

@@ -117,14 +117,6 @@ int sys_poll_now(int fd, short events)
 	return sys_poll(&p, 1, 0, NULL) > 0 ? p.revents : 0;
 }
 
-__attribute__((weak)) int sys_socket(int domain, int type, int protocol)
-{
-	(void)domain;
-	(void)type;
-	(void)protocol;
-	return -EMFILE;
-}
-
 __attribute__((weak)) int sys_dup_onto(int from, int to, bool cloexec)
 {
 	(void)from;

@@ -113,10 +113,12 @@ int sys_bind(int fd, const void *addr, socklen_t len)
 int sys_getsockname(int fd, void *addr, socklen_t *len)
 {
 	struct fake_udp *u = fake_udp(fd);
-	struct sockaddr_in in = address(u == NULL ? OWN_ADDRESS : 0, u != NULL ? u->port : 40000);
+	struct sockaddr_in in = address(0, u != NULL ? u->port : 0);
 
 	if (fd < 0 || fd >= FAKE_FDS || fakesys.fds[fd] == NULL)
 		return -EBADF;
+	if (u == NULL && fakesys.fds[fd]->state != FAKE_CLOSED)
+		in = address(OWN_ADDRESS, 40000);
 	memcpy(addr, &in, *len < sizeof(in) ? *len : sizeof(in));
 	*len = sizeof(in);
 	return 0;

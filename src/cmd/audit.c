@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "socksify/event.h"
+#include "socksify/stand_in.h"
 #include "socksify/tally.h"
 
 static const struct {
@@ -74,37 +74,6 @@ static void print_to_log(const char *path, bool json, pid_t command)
 
 /* --- the place of the command --- */
 
-/* What the terminal sends, it sends to the command as well, which is in the same process group. */
-static void hand_on(const siginfo_t *si, pid_t command)
-{
-	if (si->si_signo != SIGCHLD && si->si_code != SI_KERNEL)
-		(void)kill(command, si->si_signo);
-}
-
-/* Be stopped as the command is, for the shell that waits for us; when we go on, so does it. */
-static void stop(pid_t command)
-{
-	(void)kill(getpid(), SIGSTOP);
-	(void)kill(command, SIGCONT);
-}
-
-/* Die of the signal that the command died of, without a second core file. */
-_Noreturn static void end_as(int status)
-{
-	struct rlimit none = { 0, 0 };
-	sigset_t one;
-
-	if (WIFEXITED(status))
-		_exit(WEXITSTATUS(status));
-	(void)setrlimit(RLIMIT_CORE, &none);
-	(void)signal(WTERMSIG(status), SIG_DFL);
-	sigemptyset(&one);
-	sigaddset(&one, WTERMSIG(status));
-	(void)raise(WTERMSIG(status));
-	(void)sigprocmask(SIG_UNBLOCK, &one, NULL);
-	_exit(128 + WTERMSIG(status));
-}
-
 /* Until the command has ended; returns how. */
 static int outlast(pid_t command, const sigset_t *all)
 {
@@ -116,25 +85,13 @@ static int outlast(pid_t command, const sigset_t *all)
 		while ((pid = waitpid(command, &status, WNOHANG | WUNTRACED)) == command) {
 			if (!WIFSTOPPED(status))
 				return status;
-			stop(command);
+			stand_in_stop(command);
 		}
 		if (pid < 0 && errno != EINTR)
 			return 0;
 		if (sigwaitinfo(all, &si) > 0)
-			hand_on(&si, command);
+			stand_in_hand_on(command, si.si_signo, si.si_code);
 	}
-}
-
-/* Whoever reads from a pipe waits for the end of all who can write to it. */
-static void let_go(void)
-{
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	(void)dup2(fd, STDIN_FILENO);
-	(void)dup2(fd, STDOUT_FILENO);
-	(void)close_range(3, ~0u, 0);
 }
 
 _Noreturn static void wait_and_tell(const struct config *c, pid_t command, const char *path,
@@ -142,14 +99,15 @@ _Noreturn static void wait_and_tell(const struct config *c, pid_t command, const
 {
 	int status;
 
-	let_go();
+	stand_in_drop_streams(false);
+	stand_in_drop_descriptors(NULL, 0);
 	status = outlast(command, all);
 	if (!c->quiet)
 		print_text(stderr);
 	if (c->log_path != NULL)
 		print_to_log(c->log_path, config_log_is_json(c), command);
 	(void)unlink(path);
-	end_as(status);
+	stand_in_end(status);
 }
 
 static int create(char path[TALLY_PATH_SIZE])

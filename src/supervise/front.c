@@ -5,23 +5,17 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "process.h"
 #include "socksify/log.h"
+#include "socksify/stand_in.h"
 
 #define EXIT_LOST 125 /* nobody can tell how the program ended */
 
 static pid_t program;	/* 0: not started yet */
-
-/* What the terminal sends, it sends to the program as well, which is in the same process group. */
-static bool is_from_terminal(const struct signalfd_siginfo *si)
-{
-	return si->ssi_code == SI_KERNEL;
-}
 
 static void hand_on(int signals)
 {
@@ -29,33 +23,7 @@ static void hand_on(int signals)
 
 	if (read(signals, &si, sizeof(si)) != (ssize_t)sizeof(si))
 		return;
-	if (si.ssi_signo != SIGCHLD && program > 0 && !is_from_terminal(&si))
-		(void)kill(program, (int)si.ssi_signo);
-}
-
-/* Be stopped as the program is, for the shell that waits for us; when we go on, so does it. */
-static void stop(int sig)
-{
-	(void)kill(getpid(), SIGSTOP);
-	if (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)
-		(void)kill(program, SIGCONT);
-}
-
-/* Die of the signal that the program died of, without a second core file. */
-_Noreturn static void end(int status)
-{
-	struct rlimit none = { 0, 0 };
-	sigset_t one;
-
-	if (WIFEXITED(status))
-		_exit(WEXITSTATUS(status));
-	(void)setrlimit(RLIMIT_CORE, &none);
-	(void)signal(WTERMSIG(status), SIG_DFL);
-	sigemptyset(&one);
-	sigaddset(&one, WTERMSIG(status));
-	(void)raise(WTERMSIG(status));
-	(void)sigprocmask(SIG_UNBLOCK, &one, NULL);
-	_exit(128 + WTERMSIG(status));
+	stand_in_hand_on(program, (int)si.ssi_signo, si.ssi_code);
 }
 
 /* The supervisor is dead: the program's calls fail from now on, and it became our child. */
@@ -70,9 +38,9 @@ _Noreturn static void outlive(int signals)
 	for (;;) {
 		while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
 			if (pid == program && WIFSTOPPED(status))
-				stop(WSTOPSIG(status));
+				stand_in_stop(program);
 			else if (pid == program)
-				end(status);
+				stand_in_end(status);
 		}
 		if (pid < 0 && errno != EINTR)
 			_exit(EXIT_LOST);
@@ -103,15 +71,15 @@ static bool take_report(const struct report *r, pid_t supervisor, struct supervi
 	case REPORT_STARTED:
 		program = (pid_t)r->value;
 		/* Whoever reads the program's output waits for the end of all who have it. */
-		drop_streams(false);
+		stand_in_drop_streams(false);
 		break;
 	case REPORT_STOPPED:
-		stop(r->value);
+		stand_in_stop(program);
 		break;
 	case REPORT_ENDED:
 		if (r->error == 0)
 			(void)waitpid(supervisor, NULL, 0);
-		end(r->value);
+		stand_in_end(r->value);
 	}
 	return true;
 }

@@ -11,7 +11,7 @@
 enum report_kind {
 	REPORT_FAILED,	/* value: a step, error: errno */
 	REPORT_STARTED,	/* value: the program's pid */
-	REPORT_STOPPED,	/* value: a signal */
+	REPORT_STOPPED,
 	REPORT_ENDED,	/* value: as from waitpid(2); error: 0 when the supervisor ends, too */
 };
 
@@ -40,13 +40,5 @@ void front_run(pid_t supervisor, int reports, struct supervise_failure *ret);
  * @reports: to the front.  Does not return.
  */
 _Noreturn void watch_run(const struct program *p, int reports);
-
-/*
- * Let go of what was inherited: whoever reads from such a pipe waits for the
- * end of all who hold it.
- * @keep: descriptors from 3 on that stay, ascending
- */
-void drop_descriptors(const int *keep, int count);
-void drop_streams(bool with_stderr);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* watch.c - the supervisor's process: starts the program under the filter, and serves until all is over. */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "loop.h"
 #include "process.h"
 #include "serve.h"
+#include "socksify/stand_in.h"
 #include "socksify/sys.h"
 #include "socksify/tally.h"
 #include "tracee.h"
@@ -23,32 +23,6 @@ static pid_t program;		/* 0: it has ended */
 static int front;		/* -1: it has ended, too */
 static bool over;		/* nobody is left under the filter */
 static struct watch calls, children, front_end;
-
-void drop_descriptors(const int *keep, int count)
-{
-	unsigned from = 3;
-
-	for (int i = 0; i < count; i++) {
-		if ((unsigned)keep[i] > from)
-			(void)close_range(from, (unsigned)keep[i] - 1, 0);
-		from = (unsigned)keep[i] + 1;
-	}
-	(void)close_range(from, ~0u, 0);
-}
-
-void drop_streams(bool with_stderr)
-{
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	(void)dup2(fd, STDIN_FILENO);
-	(void)dup2(fd, STDOUT_FILENO);
-	if (with_stderr)
-		(void)dup2(fd, STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
 
 static void report(enum report_kind kind, int value, int error)
 {
@@ -179,7 +153,7 @@ static void note_end(int status)
 	over = is_last();
 	report(REPORT_ENDED, status, over ? 0 : EBUSY);
 	program = 0;
-	drop_streams(true);
+	stand_in_drop_streams(true);
 	(void)!chdir("/");
 }
 
@@ -195,7 +169,7 @@ static void reap(struct watch *w, uint32_t events)
 		if (pid != program)
 			continue; /* an orphan below it came to us */
 		if (WIFSTOPPED(status))
-			report(REPORT_STOPPED, WSTOPSIG(status), 0);
+			report(REPORT_STOPPED, 0, 0);
 		else
 			note_end(status);
 	}
@@ -260,8 +234,8 @@ void watch_run(const struct program *p, int reports)
 	keep[1] = reports;
 	keep[2] = signals;
 	qsort(keep, 3, sizeof(keep[0]), ascending);
-	drop_descriptors(keep, 3);
-	drop_streams(false);
+	stand_in_drop_descriptors(keep, 3);
+	stand_in_drop_streams(false);
 	raise_limit();
 	err = watch_all(listener, signals);
 	if (err < 0) {

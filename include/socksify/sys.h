@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <sys/utsname.h>
 
@@ -25,6 +26,14 @@ MUST_CHECK int sys_socket(int domain, int type, int protocol);
 MUST_CHECK int sys_bind(int fd, const void *addr, socklen_t len);
 MUST_CHECK int sys_listen(int fd, int backlog);
 MUST_CHECK int sys_accept(int fd, int flags);	/* accept4(2), without the address */
+/* What older headers lack. */
+#ifndef SO_PEERNAME
+#define SO_PEERNAME 28
+#endif
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
 MUST_CHECK int sys_connect(int fd, const void *addr, socklen_t len);
 MUST_CHECK ssize_t sys_send(int fd, const void *bytes, size_t len, int flags);
 MUST_CHECK ssize_t sys_recv(int fd, void *bytes, size_t size, int flags);
@@ -62,6 +71,17 @@ static inline void sys_disconnect(int fd)
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
 
 	(void)!sys_connect(fd, &none, sizeof(none));
+}
+
+/* SO_SNDTIMEO or SO_RCVTIMEO (socket(7)) of @fd in ns; 0: none, or no socket. */
+static inline int64_t sys_timeout(int fd, int name)
+{
+	struct timeval tv = { 0, 0 };
+	socklen_t len = sizeof(tv);
+
+	if (sys_getsockopt(fd, SOL_SOCKET, name, &tv, &len) < 0)
+		return 0;
+	return tv.tv_sec * INT64_C(1000000000) + tv.tv_usec * INT64_C(1000);
 }
 
 /* epoll_pwait(2); the same, rounded up to milliseconds.  A cancellation point. */

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/time.h>
 
 #include "socksify/drive.h"
 #include "socksify/listener.h"
@@ -13,12 +12,9 @@
 
 int64_t gate_timeout(int fd, int name)
 {
-	struct timeval tv = { 0, 0 };
-	socklen_t len = sizeof(tv);
+	int64_t timeout = sys_timeout(fd, name);
 
-	if (sys_getsockopt(fd, SOL_SOCKET, name, &tv, &len) < 0 || (tv.tv_sec == 0 && tv.tv_usec == 0))
-		return INT64_MAX;
-	return sys_now_ns() + tv.tv_sec * INT64_C(1000000000) + tv.tv_usec * INT64_C(1000);
+	return timeout > 0 ? sys_now_ns() + timeout : INT64_MAX;
 }
 
 /* The error of a failed handshake, told once; the kernel's substitute goes with it. */

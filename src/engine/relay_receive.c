@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/time.h>
 
 #include "relay_receive.h"
 #include "socksify/scratch.h"
@@ -222,16 +221,13 @@ static ssize_t receive_one(int fd, const struct relay_view *v, struct msghdr *ms
 /* SO_RCVTIMEO of a socket that blocks, in ns; 0: it does not block; INT64_MAX: for ever. */
 static int64_t patience_of(int fd, int flags)
 {
-	struct timeval tv = { 0, 0 };
-	socklen_t len = sizeof(tv);
+	int64_t timeout;
 	int fl = (flags & MSG_DONTWAIT) != 0 ? O_NONBLOCK : sys_get_flags(fd);
 
 	if (fl < 0 || (fl & O_NONBLOCK) != 0)
 		return 0;
-	if (sys_getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &len) < 0 ||
-	    (tv.tv_sec == 0 && tv.tv_usec == 0))
-		return INT64_MAX;
-	return tv.tv_sec * INT64_C(1000000000) + tv.tv_usec * INT64_C(1000);
+	timeout = sys_timeout(fd, SO_RCVTIMEO);
+	return timeout > 0 ? timeout : INT64_MAX;
 }
 
 /* After a datagram was dropped: wait for another one, within what is left of the socket's timeout. */

@@ -12,10 +12,6 @@
 #include "socksify/report.h"
 #include "socksify/sys.h"
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
-
 static const struct config *config;
 static const char *config_error;
 

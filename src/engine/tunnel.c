@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/time.h>
 
 #include "socksify/dns_stream.h"
 #include "socksify/drive.h"
@@ -16,10 +15,6 @@
 #include "socksify/report.h"
 #include "socksify/sys.h"
 #include "socksify/upstream.h"
-
-#ifndef SO_PEERNAME
-#define SO_PEERNAME 28
-#endif
 
 #define NS_PER_MS 1000000
 #define NS_PER_US 1000
@@ -41,16 +36,6 @@ static int get_int(int fd, int level, int name)
 	socklen_t len = sizeof(value);
 
 	return sys_getsockopt(fd, level, name, &value, &len) < 0 ? 0 : value;
-}
-
-static int64_t send_timeout(int fd)
-{
-	struct timeval tv = { 0, 0 };
-	socklen_t len = sizeof(tv);
-
-	if (sys_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, &len) < 0)
-		return 0;
-	return ((int64_t)tv.tv_sec * 1000000 + tv.tv_usec) * NS_PER_US;
 }
 
 static int set_send_timeout(int fd, int64_t ns)
@@ -255,7 +240,7 @@ static void look_at_options(struct attempt *a)
 {
 	if (a->known && (fdtab_marks(a->fd) & FD_OPTIONS) == 0)
 		return;
-	a->own_timeout = send_timeout(a->fd);
+	a->own_timeout = sys_timeout(a->fd, SO_SNDTIMEO);
 	handshake_hide_options(a->hs, a->fd);
 }
 
@@ -333,7 +318,7 @@ static int again_pending(struct conn *conn, int fd)
 	flags = sys_get_flags(fd);
 	if (flags < 0 || (flags & O_NONBLOCK) != 0)
 		return -EALREADY;
-	timeout = send_timeout(fd);
+	timeout = sys_timeout(fd, SO_SNDTIMEO);
 	err = drive_wait(conn, fd, timeout > 0 ? sys_now_ns() + timeout : INT64_MAX);
 	return err == -EAGAIN ? -EALREADY : err;
 }

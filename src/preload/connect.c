@@ -9,11 +9,8 @@
 #include "socksify/dns_stream.h"
 #include "socksify/gate.h"
 #include "socksify/listener.h"
+#include "socksify/sys.h"
 #include "socksify/tunnel.h"
-
-#ifndef SO_PEERNAME
-#define SO_PEERNAME 28
-#endif
 
 /* A UDP socket that has, or had, peers behind a proxy. */
 static int connect_relayed(int fd, const struct sockaddr *addr, socklen_t len)

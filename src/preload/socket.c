@@ -13,10 +13,7 @@
 #include "socksify/gate.h"
 #include "socksify/log.h"
 #include "socksify/route.h"
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
+#include "socksify/sys.h"
 
 #define TYPE_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "loop.h"
@@ -16,7 +15,6 @@
 #include "tracee.h"
 
 #define NS_PER_MS 1000000
-#define NS_PER_US 1000
 
 struct waiter {
 	struct timer timer;	/* first: SO_SNDTIMEO */
@@ -86,20 +84,10 @@ static void give_up_waiting(struct timer *t)
 	free_waiter(w);
 }
 
-static int64_t send_timeout(int fd)
-{
-	struct timeval tv = { 0, 0 };
-	socklen_t len = sizeof(tv);
-
-	if (sys_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, &len) < 0)
-		return 0;
-	return ((int64_t)tv.tv_sec * 1000000 + tv.tv_usec) * NS_PER_US;
-}
-
 void attempt_wait(struct attempt *a, const struct call *c)
 {
 	struct waiter *w = calloc(1, sizeof(*w));
-	int64_t timeout = c->kind == CALL_CONNECT ? send_timeout(a->watch.fd) : 0;
+	int64_t timeout = c->kind == CALL_CONNECT ? sys_timeout(a->watch.fd, SO_SNDTIMEO) : 0;
 
 	if (w == NULL) {
 		(void)listener_reply(c->id, -ENOMEM);

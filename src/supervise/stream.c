@@ -9,10 +9,6 @@
 #include "socksify/sys.h"
 #include "tracee.h"
 
-#ifndef SO_PEERNAME
-#define SO_PEERNAME 28
-#endif
-
 /*
  * Sockets of other families: only the kernel can connect them (a path is
  * relative to the program's directory), so it reads the address again.

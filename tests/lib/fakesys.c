@@ -404,7 +404,7 @@ int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 		return -EBADF;
 	if (fake_fault(&err, possible))
 		return err;
-	if (level == SOL_SOCKET && name == 28 /* SO_PEERNAME */) {
+	if (level == SOL_SOCKET && name == SO_PEERNAME) {
 		if (f->state != FAKE_CONNECTED)
 			return -ENOTCONN;
 		memcpy(value, &f->peer, sizeof(f->peer));

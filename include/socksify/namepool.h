@@ -26,6 +26,20 @@
 MUST_CHECK int namepool_open(const char *first, const char *second);
 
 /*
+ * namepool_runtime - the user's folder for files of this session (XDG base directory specification).
+ * @getenv_fn: getenv(3) or secure_getenv(3)
+ * Returns the variable's value, an absolute path, or NULL.
+ */
+const char *namepool_runtime(char *(*getenv_fn)(const char *));
+
+/*
+ * namepool_open_for_user - namepool_open() in the "socksify" of @runtime, or
+ * in /tmp/socksify-UID.
+ * @runtime: from namepool_runtime(), or NULL
+ */
+MUST_CHECK int namepool_open_for_user(const char *runtime);
+
+/*
  * namepool_address - the address that stands for @name.
  * @name:   @len octets, 1 .. 255; upper and lower case are the same name
  * @family: AF_INET or AF_INET6

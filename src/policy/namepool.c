@@ -3,9 +3,13 @@
 #include "socksify/namepool.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "nametab.h"
+
+#define FOLDER_SIZE 256
 
 static struct nametab *table;
 
@@ -32,6 +36,25 @@ int namepool_open(const char *first, const char *second)
 		return -ENOMEM;
 	table = tab;
 	return 0;
+}
+
+const char *namepool_runtime(char *(*getenv_fn)(const char *))
+{
+	const char *runtime = getenv_fn("SOCKSIFY_RUNTIME_DIR");
+
+	if (runtime == NULL)
+		runtime = getenv_fn("XDG_RUNTIME_DIR");
+	return runtime != NULL && runtime[0] == '/' ? runtime : NULL;
+}
+
+int namepool_open_for_user(const char *runtime)
+{
+	char first[FOLDER_SIZE], second[32];
+
+	if (runtime != NULL)
+		snprintf(first, sizeof(first), "%s/socksify", runtime);
+	snprintf(second, sizeof(second), "/tmp/socksify-%u", (unsigned)geteuid());
+	return namepool_open(runtime != NULL ? first : NULL, second);
 }
 
 static uint16_t mark_of(uint32_t gen)

@@ -30,7 +30,7 @@ enum stage { STAGE_NEW, STAGE_BUSY, STAGE_DONE };
 
 static _Atomic int settings_stage, network_stage;
 static char config_error[CONFIG_ERROR_SIZE];
-static char pool_dir[256];
+static char runtime_dir[256];
 
 /* A signal handler that came here meanwhile would wait for itself. */
 static void without_signals(void (*fn)(void))
@@ -70,14 +70,12 @@ static void in_fork_child(void)
 }
 
 /* Programs may clear their environment (nginx does): keep what is needed later. */
-static void note_pool_dir(void)
+static void note_runtime(void)
 {
-	const char *runtime = secure_getenv("SOCKSIFY_RUNTIME_DIR");
+	const char *runtime = namepool_runtime(secure_getenv);
 
-	if (runtime == NULL)
-		runtime = secure_getenv("XDG_RUNTIME_DIR");
-	if (runtime != NULL && runtime[0] == '/')
-		snprintf(pool_dir, sizeof(pool_dir), "%s/socksify", runtime);
+	if (runtime != NULL)
+		snprintf(runtime_dir, sizeof(runtime_dir), "%s", runtime);
 }
 
 /* The settings of a program that is to go its own way. */
@@ -143,7 +141,7 @@ static void read_settings(void)
 		route_setup(NULL, config_error);
 		return;
 	}
-	note_pool_dir();
+	note_runtime();
 	/* With a configuration there are no errors of our own to tell: those are errnos. */
 	log_setup(config->log_path, config->quiet || config->verbose == 0 ? -1 : config->verbose);
 	report_setup(program_invocation_short_name, config_log_is_json(config), count_for_run());
@@ -155,12 +153,9 @@ static void read_settings(void)
 /* What only programs with network pay for. */
 static void prepare_network(void)
 {
-	char other[32];
-
 	fdtab_set_owner(sys_getpid());
 	pthread_atfork(drive_before_fork, drive_in_parent, in_fork_child);
-	snprintf(other, sizeof(other), "/tmp/socksify-%u", (unsigned)geteuid());
-	if (namepool_open(pool_dir[0] != '\0' ? pool_dir : NULL, other) < 0)
+	if (namepool_open_for_user(runtime_dir[0] != '\0' ? runtime_dir : NULL) < 0)
 		log_line(LOG_LEVEL_CONNECTION, "no memory for the name pool", NULL);
 }
 

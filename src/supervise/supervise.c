@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <linux/capability.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -37,18 +36,11 @@ bool supervise_is_privileged(void)
 /* What the library's constructor does in a program that it enters. */
 static int prepare_engine(const struct config *c, const char *addresses)
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	char pool[256], other[32];
-	bool has_runtime = runtime != NULL && runtime[0] == '/';
-
-	if (has_runtime)
-		snprintf(pool, sizeof(pool), "%s/socksify", runtime);
-	snprintf(other, sizeof(other), "/tmp/socksify-%u", (unsigned)geteuid());
 	log_setup(c->log_path, c->quiet || c->verbose == 0 ? -1 : c->verbose);
 	report_setup("socksify", config_log_is_json(c), getenv("SOCKSIFY_AUDIT") != NULL);
 	upstream_hand_down(addresses);
 	route_setup(c, NULL);
-	return namepool_open(has_runtime ? pool : NULL, other);
+	return namepool_open_for_user(namepool_runtime(getenv));
 }
 
 int supervise_run(const struct config *c, const char *addresses, const char *path,

@@ -14,7 +14,6 @@ enum tally_kind {
 	TALLY_REFUSED,		/* what cannot be proxied: datagrams, sockets, programs */
 	TALLY_FAILED,		/* the proxy, or what is behind it, did not take them */
 	TALLY_SUPERVISED,	/* programs that the library cannot enter */
-	TALLY_BYPASS,		/* what --strict kept from going past us */
 	TALLY_COUNT
 };
 

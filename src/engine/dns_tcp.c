@@ -40,24 +40,24 @@ static int wait_for(const struct link *link, short events)
 	return n < 0 && n != -EINTR ? n : 0;
 }
 
+/* @n octets were moved, or -errno: 0 instead, after waiting, where that helps. */
+static ssize_t moved(const struct link *link, ssize_t n, short events)
+{
+	return n == -EAGAIN || n == -EINTR ? wait_for(link, events) : n;
+}
+
 /* @more: something follows, and the kernel need not send this alone. */
 static int send_all(const struct link *link, const uint8_t *bytes, size_t len, bool more)
 {
-	while (len > 0) {
-		ssize_t n = sys_send(link->fd, bytes, len,
-				     MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
-		int err = 0;
+	int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
 
-		if (n == -EAGAIN || n == -EINTR)
-			err = wait_for(link, POLLOUT);
-		else if (n < 0)
+	while (len > 0) {
+		ssize_t n = moved(link, sys_send(link->fd, bytes, len, flags), POLLOUT);
+
+		if (n < 0)
 			return (int)n;
-		if (err < 0)
-			return err;
-		if (n > 0) {
-			bytes += n;
-			len -= (size_t)n;
-		}
+		bytes += n;
+		len -= (size_t)n;
 	}
 	return 0;
 }
@@ -66,18 +66,12 @@ static int receive_all(const struct link *link, uint8_t *bytes, size_t len)
 {
 	while (len > 0) {
 		ssize_t n = sys_recv(link->fd, bytes, len, MSG_DONTWAIT);
-		int err = 0;
 
-		if (n == -EAGAIN || n == -EINTR)
-			err = wait_for(link, POLLIN);
-		else if (n <= 0)
-			return n == 0 ? -ECONNRESET : (int)n;
-		if (err < 0)
-			return err;
-		if (n > 0) {
-			bytes += n;
-			len -= (size_t)n;
-		}
+		n = n == 0 ? -ECONNRESET : moved(link, n, POLLIN);
+		if (n < 0)
+			return (int)n;
+		bytes += n;
+		len -= (size_t)n;
 	}
 	return 0;
 }

@@ -124,21 +124,27 @@ static bool was_told(enum event_verdict verdict, const char *target)
 	return atomic_exchange(&lately[h / 2 % LATELY], h) == h;
 }
 
+/* Of which nothing is known yet but how it went. */
+static struct event event_of(enum event_verdict verdict, const char *reason)
+{
+	return (struct event){
+		.verdict = verdict,
+		.ms = EVENT_UNKNOWN,
+		.sent = EVENT_UNKNOWN,
+		.received = EVENT_UNKNOWN,
+		.reason = reason,
+	};
+}
+
 void report_verdict(enum event_verdict verdict, const char *protocol,
 		    const struct target *t, const char *why)
 {
 	char text[TARGET_TEXT_SIZE];
 	bool tcp = strcmp(protocol, "tcp") == 0;
-	struct event e = {
-		.protocol = tcp ? NULL : protocol,
-		.target = target_text(t, text),
-		.verdict = verdict,
-		.ms = EVENT_UNKNOWN,
-		.sent = EVENT_UNKNOWN,
-		.received = EVENT_UNKNOWN,
-		.reason = why,
-	};
+	struct event e = event_of(verdict, why);
 
+	e.protocol = tcp ? NULL : protocol;
+	e.target = target_text(t, text);
 	if (strcmp(protocol, "udp") != 0 || !was_told(verdict, text))
 		report_event(&e);
 }
@@ -146,17 +152,11 @@ void report_verdict(enum event_verdict verdict, const char *protocol,
 void report_association(const struct target *t, const struct proxy *proxy, const char *reason)
 {
 	char text[TARGET_TEXT_SIZE], via[TARGET_TEXT_SIZE];
-	struct event e = {
-		.protocol = "udp",
-		.target = target_text(t, text),
-		.proxy = target_text(&proxy->address, via),
-		.verdict = reason == NULL ? EVENT_PROXIED : EVENT_FAILED,
-		.ms = EVENT_UNKNOWN,
-		.sent = EVENT_UNKNOWN,
-		.received = EVENT_UNKNOWN,
-		.reason = reason,
-	};
+	struct event e = event_of(reason == NULL ? EVENT_PROXIED : EVENT_FAILED, reason);
 
+	e.protocol = "udp";
+	e.target = target_text(t, text);
+	e.proxy = target_text(&proxy->address, via);
 	if (reason == NULL)
 		tally_add(TALLY_PROXIED);
 	report_event(&e);
@@ -216,16 +216,11 @@ void report_attempt(const union sockaddr_any *peer, socklen_t len, const struct 
 		    const char *reason)
 {
 	char target[TARGET_TEXT_SIZE], proxy[TARGET_TEXT_SIZE];
-	struct event e = {
-		.target = peer_text(peer, len, target),
-		.proxy = target_text(&hs->proxy->address, proxy),
-		.verdict = reason == NULL ? EVENT_PROXIED : EVENT_FAILED,
-		.ms = duration(hs),
-		.sent = EVENT_UNKNOWN,
-		.received = EVENT_UNKNOWN,
-		.reason = reason,
-	};
+	struct event e = event_of(reason == NULL ? EVENT_PROXIED : EVENT_FAILED, reason);
 
+	e.target = peer_text(peer, len, target);
+	e.proxy = target_text(&hs->proxy->address, proxy);
+	e.ms = duration(hs);
 	if (reason == NULL)
 		tally_add(TALLY_PROXIED);
 	report_event(&e);
@@ -233,25 +228,16 @@ void report_attempt(const union sockaddr_any *peer, socklen_t len, const struct 
 
 static void tell_failed(struct conn *conn, const struct handshake *hs, const char *reason)
 {
-	struct event e = {
-		.verdict = EVENT_FAILED,
-		.ms = duration(hs),
-		.sent = EVENT_UNKNOWN,
-		.received = EVENT_UNKNOWN,
-		.reason = reason,
-	};
+	struct event e = event_of(EVENT_FAILED, reason);
 
+	e.ms = duration(hs);
 	if (!atomic_exchange(&conn->note.told, true))
 		tell(conn, &e);
 }
 
 void report_settled(struct conn *conn, const struct handshake *hs, const char *reason)
 {
-	struct event e = {
-		.verdict = EVENT_CONNECTED,
-		.sent = EVENT_UNKNOWN,
-		.received = EVENT_UNKNOWN,
-	};
+	struct event e = event_of(EVENT_CONNECTED, NULL);
 
 	conn->note.teller = drive_process();
 	conn->note.proxy = hs->proxy;
@@ -314,13 +300,9 @@ static void tell_unfinished(struct conn *conn)
 /* @fd: -1 when it is closed already */
 static void tell_end(struct conn *conn, int fd)
 {
-	struct event e = {
-		.verdict = EVENT_PROXIED,
-		.ms = conn->note.ms,
-		.sent = EVENT_UNKNOWN,
-		.received = EVENT_UNKNOWN,
-	};
+	struct event e = event_of(EVENT_PROXIED, NULL);
 
+	e.ms = conn->note.ms;
 	if (atomic_exchange(&conn->note.told, true))
 		return;
 	if (fd >= 0 && tunnel_is_of(conn, fd))

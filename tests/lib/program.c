@@ -169,6 +169,18 @@ int p_epoll(int epfd, struct epoll_event *events, int max, int64_t ms)
 	return wait_epoll_go_on(epfd, events, max, n, ns, start, NULL);
 }
 
+int p_epoll1(int epfd, int64_t ms, uint64_t data)
+{
+	struct epoll_event e[4];
+	int n = p_epoll(epfd, e, 4, ms);
+
+	ck_assert_int_ge(n, 0);
+	ck_assert_int_le(n, 1);
+	if (n == 1)
+		ck_assert_uint_eq(e[0].data.u64, data);
+	return n == 1 ? (int)e[0].events : 0;
+}
+
 int p_poll(struct pollfd *fds, nfds_t count, int64_t ms)
 {
 	int64_t ns = ms < 0 ? WAIT_FOREVER : ms * MS;

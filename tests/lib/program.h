@@ -34,6 +34,8 @@ void p_dup(int from, int to);
 void p_set_flags(int fd, int flags);
 int p_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data);
 int p_epoll(int epfd, struct epoll_event *events, int max, int64_t ms);
+/* What one epoll_wait(2) reports of one fd, which has @data: events, or 0 for nothing. */
+int p_epoll1(int epfd, int64_t ms, uint64_t data);
 int p_poll(struct pollfd *fds, nfds_t count, int64_t ms);
 int p_poll1(int fd, short events, int64_t ms);	/* revents, or -errno */
 

@@ -71,6 +71,17 @@ enum outcome ask(int fd)
 	return await(fd);
 }
 
+struct mmsghdr message_of(struct iovec *part)
+{
+	struct mmsghdr m = { .msg_len = 0 };
+
+	m.msg_hdr.msg_name = &target4;
+	m.msg_hdr.msg_namelen = sizeof(target4);
+	m.msg_hdr.msg_iov = part;
+	m.msg_hdr.msg_iovlen = 1;
+	return m;
+}
+
 enum outcome child_outcome(int pid)
 {
 	int status;

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 /* The exit status of a trick. */
 enum outcome {
@@ -44,6 +45,9 @@ enum outcome ask(int fd);
 /* What the answer to a request that was sent already says. */
 enum outcome await(int fd);
 extern const char request[];
+
+/* @part to target4, as sendmmsg(2) wants it. */
+struct mmsghdr message_of(struct iovec *part);
 
 /* The outcome of a child. */
 enum outcome child_outcome(int pid);

@@ -104,14 +104,8 @@ static enum outcome fastopen_sendto(void)
 static struct iovec part;
 static struct mmsghdr message(void)
 {
-	struct mmsghdr m = { .msg_len = 0 };
-
 	part = (struct iovec){ (void *)(uintptr_t)request, strlen(request) };
-	m.msg_hdr.msg_name = &target4;
-	m.msg_hdr.msg_namelen = sizeof(target4);
-	m.msg_hdr.msg_iov = &part;
-	m.msg_hdr.msg_iovlen = 1;
-	return m;
+	return message_of(&part);
 }
 
 static enum outcome fastopen_sendmsg(void)

@@ -48,13 +48,7 @@ static enum outcome udp_sendto6(void)
 static struct iovec part = { (void *)(uintptr_t)"leak", 4 };
 static struct mmsghdr message(void)
 {
-	struct mmsghdr m = { .msg_len = 0 };
-
-	m.msg_hdr.msg_name = &target4;
-	m.msg_hdr.msg_namelen = sizeof(target4);
-	m.msg_hdr.msg_iov = &part;
-	m.msg_hdr.msg_iovlen = 1;
-	return m;
+	return message_of(&part);
 }
 
 static enum outcome udp_sendmsg(void)

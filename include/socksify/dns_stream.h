@@ -10,18 +10,15 @@
 #define SOCKSIFY_DNS_STREAM_H
 
 #include "socksify/fdtab.h"
-#include "socksify/route.h"
 
 /*
  * dns_stream_connect - connect(2) to a name server.
- * @route: ROUTE_PROXY with is_query
  * @addr, @len: as the program passed them, what getpeername(2) says from then on
  * Returns 0, -EINPROGRESS on a socket that does not block, -EALREADY while
  * another thread does the same; -ECONNREFUSED when loopback cannot be used; other
  * errors of connect(2) and of socket(2).
  */
-MUST_CHECK int dns_stream_connect(int fd, const struct route *route,
-				  const struct sockaddr *addr, socklen_t len);
+MUST_CHECK int dns_stream_connect(int fd, const struct sockaddr *addr, socklen_t len);
 
 /*
  * dns_stream_sent - something was sent on @fd, or its sending ended: answer.

@@ -73,6 +73,15 @@ static inline void sys_disconnect(int fd)
 	(void)!sys_connect(fd, &none, sizeof(none));
 }
 
+/* A socket option that is an int; 0 also for an error. */
+static inline int sys_get_int(int fd, int level, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	return sys_getsockopt(fd, level, name, &value, &len) < 0 ? 0 : value;
+}
+
 /* SO_SNDTIMEO or SO_RCVTIMEO (socket(7)) of @fd in ns; 0: none, or no socket. */
 static inline int64_t sys_timeout(int fd, int name)
 {

@@ -31,6 +31,13 @@ union sockaddr_any {
 };
 
 /*
+ * sockaddr_keep - what a program passed to the kernel, for what shows it the peer again.
+ * @addr: @len octets, of AF_INET or AF_INET6; need not be aligned
+ * Returns the length in @ret: that of the family, or @len if that is less.
+ */
+socklen_t sockaddr_keep(const struct sockaddr *addr, socklen_t len, union sockaddr_any *ret);
+
+/*
  * target_from_sockaddr - the address that a program passed to the kernel.
  * @addr: @len bytes; need not be aligned
  * @ret:  a v4-mapped IPv6 address (RFC 4291 section 2.5.5.2) becomes IPv4

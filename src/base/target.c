@@ -30,6 +30,19 @@ void target_unmap(struct target *t)
 	set_ipv6(t, ip);
 }
 
+socklen_t sockaddr_keep(const struct sockaddr *addr, socklen_t len, union sockaddr_any *ret)
+{
+	socklen_t full;
+	sa_family_t family;
+
+	memcpy(&family, addr, sizeof(family));
+	full = family == AF_INET ? sizeof(ret->in) : sizeof(ret->in6);
+	if (full > len)
+		full = len;
+	memcpy(ret, addr, full);
+	return full;
+}
+
 int target_from_sockaddr(const struct sockaddr *addr, socklen_t len,
 			 struct target *ret)
 {

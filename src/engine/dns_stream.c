@@ -18,18 +18,10 @@ enum { PREFIX = 2 };	/* RFC 1035 section 4.2.2 */
 /* What the kernel has done by itself, on loopback, when connect(2) returns. */
 #define ACCEPT_NS INT64_C(1000000000)
 
-static int get_int(int fd, int level, int name)
-{
-	int value = 0;
-	socklen_t len = sizeof(value);
-
-	return sys_getsockopt(fd, level, name, &value, &len) < 0 ? 0 : value;
-}
-
 /* Loopback, as a socket of @family can reach it: ::ffff:127.0.0.1 unless it speaks IPv6 only. */
 static void loopback_for(int fd, int family, struct target *ret)
 {
-	bool only_v6 = family == AF_INET6 && get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
+	bool only_v6 = family == AF_INET6 && sys_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
 
 	*ret = (struct target){ .kind = only_v6 ? TARGET_IPV6 : TARGET_IPV4 };
 	if (only_v6) {
@@ -105,7 +97,7 @@ static void push(int fd, int end)
 {
 	int on = 1, off = 0;
 
-	if (get_int(fd, IPPROTO_TCP, TCP_NODELAY) == 0 &&
+	if (sys_get_int(fd, IPPROTO_TCP, TCP_NODELAY) == 0 &&
 	    sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0)
 		(void)!sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off));
 	for (int i = 0; i < ARRIVAL_TRIES; i++) {
@@ -132,7 +124,7 @@ static int make_pair(int fd, int family, union sockaddr_any *ret_peer, struct ow
 		return listener;
 	len = target_to_sockaddr(&at, family, ret_peer);
 	/* A SYN that waits for the first octets would not come. */
-	if (get_int(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT) != 0)
+	if (sys_get_int(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT) != 0)
 		(void)!sys_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &off, sizeof(off));
 	err = len < 0 ? len : sys_connect(fd, ret_peer, (socklen_t)len);
 	if (err == 0 || err == -EINPROGRESS || err == -EINTR) {
@@ -149,26 +141,20 @@ static int make_pair(int fd, int family, union sockaddr_any *ret_peer, struct ow
 	return err;
 }
 
-int dns_stream_connect(int fd, const struct route *route,
-		       const struct sockaddr *addr, socklen_t len)
+int dns_stream_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct conn *conn = fdtab_get_or_new(fd);
 	union sockaddr_any peer;
 	struct own *own = NULL;
 	int err;
 
-	(void)route;
 	if (conn == NULL)
 		return -ENOMEM;
 	if (!conn_change_state(conn, CONN_FRESH, CONN_ANSWERED)) {
 		conn_unref(conn); /* another thread was faster */
 		return -EALREADY;
 	}
-	conn->peer_len = addr->sa_family == AF_INET ? sizeof(conn->peer.in)
-						    : sizeof(conn->peer.in6);
-	if (conn->peer_len > len)
-		conn->peer_len = len;
-	memcpy(&conn->peer, addr, conn->peer_len);
+	conn->peer_len = sockaddr_keep(addr, len, &conn->peer);
 	err = make_pair(fd, addr->sa_family, &peer, &own);
 	if (own == NULL) {
 		conn_change_state(conn, CONN_ANSWERED, CONN_FRESH);

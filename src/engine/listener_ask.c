@@ -148,14 +148,6 @@ static int asked_name(const struct conn *conn, int fd, struct target *ret, int *
 	return err;
 }
 
-static int get_int(int fd, int level, int name)
-{
-	int value = 0;
-	socklen_t len = sizeof(value);
-
-	return sys_getsockopt(fd, level, name, &value, &len) < 0 ? 0 : value;
-}
-
 /*
  * DST of the request.  RFC 1928 wants the peer that is expected: that of the
  * connection made before.  A port of one's own choice can be had of those
@@ -171,7 +163,7 @@ static struct target request_for(const struct listener *l, int fd)
 		return peer;
 	}
 	if ((known && peer.kind == TARGET_IPV6 && l->family == AF_INET6) ||
-	    (l->family == AF_INET6 && get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0))
+	    (l->family == AF_INET6 && sys_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0))
 		dst.kind = TARGET_IPV6;
 	return dst;
 }
@@ -193,7 +185,7 @@ static int converse(struct handshake *hs, int fd)
 		if (phase == HANDSHAKE_REFUSED)
 			return -hs->error;
 		if (phase >= HANDSHAKE_DONE) {
-			err = get_int(fd, SOL_SOCKET, SO_ERROR);
+			err = sys_get_int(fd, SOL_SOCKET, SO_ERROR);
 			return err != 0 ? handshake_errno(-err) : -ECONNREFUSED;
 		}
 		p.events = handshake_events(hs);
@@ -312,7 +304,7 @@ int listener_listen(int fd)
 	struct conn *conn;
 
 	/* One that listens already, on this machine, goes on to do so. */
-	if (!route_is_tcp(fd) || get_int(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0)
+	if (!route_is_tcp(fd) || sys_get_int(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0)
 		return LISTENER_KERNEL;
 	conn = fdtab_get_or_new(fd);
 	if (conn == NULL)

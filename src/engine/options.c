@@ -5,21 +5,13 @@
 #include "socksify/handshake.h"
 #include "socksify/sys.h"
 
-static int get_int(int fd, int level, int name)
-{
-	int value = 0;
-	socklen_t len = sizeof(value);
-
-	return sys_getsockopt(fd, level, name, &value, &len) < 0 ? 0 : value;
-}
-
 void handshake_hide_options(struct handshake *hs, int fd)
 {
-	int off = 0, one = 1, lowat = get_int(fd, SOL_SOCKET, SO_RCVLOWAT);
+	int off = 0, one = 1, lowat = sys_get_int(fd, SOL_SOCKET, SO_RCVLOWAT);
 
 	if (lowat > 1 && sys_setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one)) == 0)
 		hs->rcvlowat = lowat;
-	if (get_int(fd, IPPROTO_TCP, TCP_CORK) != 0 &&
+	if (sys_get_int(fd, IPPROTO_TCP, TCP_CORK) != 0 &&
 	    sys_setsockopt(fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off)) == 0)
 		hs->cork = true;
 }
@@ -66,7 +58,7 @@ int handshake_allow_ipv4(const struct handshake *hs, int fd, int family)
 		return 0;
 	for (int i = 0; i < hs->address_count; i++)
 		needed = needed || IN6_IS_ADDR_V4MAPPED(&hs->addresses[i].in6.sin6_addr);
-	if (!needed || get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0)
+	if (!needed || sys_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0)
 		return 0;
 	return sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 }

@@ -204,10 +204,7 @@ static void set_target(struct relay *r, const struct route *route, const struct 
 
 	t->route = *route;
 	t->header_len = socks5_udp_header_put(t->header, &route->target);
-	t->peer_len = addr->sa_family == AF_INET ? sizeof(t->peer.in) : sizeof(t->peer.in6);
-	if (t->peer_len > len)
-		t->peer_len = len;
-	memcpy(&t->peer, addr, t->peer_len);
+	t->peer_len = sockaddr_keep(addr, len, &t->peer);
 	atomic_store_explicit(&r->target_at, at, memory_order_release);
 }
 

@@ -30,14 +30,6 @@ struct attempt {
 	struct handshake *hs;
 };
 
-static int get_int(int fd, int level, int name)
-{
-	int value = 0;
-	socklen_t len = sizeof(value);
-
-	return sys_getsockopt(fd, level, name, &value, &len) < 0 ? 0 : value;
-}
-
 static int set_send_timeout(int fd, int64_t ns)
 {
 	int64_t us = (ns + NS_PER_US - 1) / NS_PER_US;
@@ -90,7 +82,7 @@ static int take_failure(struct conn *conn, int fd)
 	int error = atomic_exchange(&conn->error, 0);
 
 	sys_disconnect(fd);
-	(void)get_int(fd, SOL_SOCKET, SO_ERROR); /* the kernel's substitute for it */
+	(void)sys_get_int(fd, SOL_SOCKET, SO_ERROR); /* the kernel's substitute for it */
 	conn_change_state(conn, CONN_FAILED, CONN_FRESH);
 	return error != 0 ? -error : -ECONNABORTED;
 }
@@ -98,7 +90,7 @@ static int take_failure(struct conn *conn, int fd)
 /* Why the kernel's connect(2) to the proxy failed; told, as by connect(2) itself, the socket is fresh again. */
 static int why_unreached(int fd)
 {
-	int error = get_int(fd, SOL_SOCKET, SO_ERROR);
+	int error = sys_get_int(fd, SOL_SOCKET, SO_ERROR);
 
 	sys_disconnect(fd);
 	return error != 0 ? handshake_errno(-error) : -ECONNREFUSED;
@@ -196,15 +188,6 @@ static int go(struct conn *conn, struct attempt *a)
 	}
 }
 
-static void note_peer(struct conn *conn, const struct sockaddr *addr, socklen_t len)
-{
-	conn->peer_len = addr->sa_family == AF_INET ? sizeof(conn->peer.in)
-						    : sizeof(conn->peer.in6);
-	if (conn->peer_len > len)
-		conn->peer_len = len;
-	memcpy(&conn->peer, addr, conn->peer_len);
-}
-
 static const char *why_unprepared(int err)
 {
 	switch (err) {
@@ -252,9 +235,8 @@ int tunnel_connect(int fd, const struct route *route,
 	int err;
 
 	if (route->is_query)
-		return dns_stream_connect(fd, route, addr, len);
+		return dns_stream_connect(fd, addr, len);
 	conn = fdtab_get_or_new(fd);
-
 	if (conn == NULL)
 		return -ENOMEM;
 	a.hs = handshake_new(drive_process());
@@ -271,7 +253,7 @@ int tunnel_connect(int fd, const struct route *route,
 		handshake_unref(a.hs);
 		goto out;
 	}
-	note_peer(conn, addr, len);
+	conn->peer_len = sockaddr_keep(addr, len, &conn->peer);
 	look_at_options(&a);
 	drive_begin(conn, fd, a.hs);
 	epreg_hide(conn);

@@ -52,6 +52,30 @@ START_TEST(names_have_1_to_255_octets)
 }
 END_TEST
 
+/* At any alignment, and never more than was passed. */
+START_TEST(socket_addresses_are_kept_as_passed)
+{
+	socklen_t full = _i == 0 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	union sockaddr_any any, kept;
+	char bytes[sizeof(any) + 1];
+	const void *at = bytes + 1;
+
+	memset(&any, 0x5a, sizeof(any));
+	any.sa.sa_family = _i == 0 ? AF_INET : AF_INET6;
+	memcpy(bytes + 1, &any, sizeof(any));
+	for (socklen_t len = sizeof(sa_family_t); len <= sizeof(any); len++) {
+		socklen_t n;
+
+		memset(&kept, 0, sizeof(kept));
+		n = sockaddr_keep(at, len, &kept);
+		ck_assert_uint_eq(n, len < full ? len : full);
+		ck_assert_mem_eq(&kept, &any, n);
+		for (socklen_t k = n; k < sizeof(kept); k++)
+			ck_assert_int_eq(((const char *)&kept)[k], 0);
+	}
+}
+END_TEST
+
 START_TEST(socket_addresses_survive_the_round_trip)
 {
 	union sockaddr_any any;
@@ -107,6 +131,7 @@ int main(void)
 	tcase_add_loop_test(t, hosts_are_told_apart, 0, (int)(sizeof(cases) / sizeof(cases[0])));
 	tcase_add_test(t, names_have_1_to_255_octets);
 	tcase_add_loop_test(t, socket_addresses_survive_the_round_trip, 0, 2);
+	tcase_add_loop_test(t, socket_addresses_are_kept_as_passed, 0, 2);
 	tcase_add_test(t, a_family_that_cannot_carry_it_is_an_error);
 	tcase_add_test(t, names_are_equal_whatever_their_case);
 	suite_add_tcase(suite, t);

@@ -49,7 +49,7 @@ bool epreg_ever_hidden(void)
 
 bool epreg_has(const struct conn *conn)
 {
-	return atomic_load_explicit(&conn->epregs, memory_order_relaxed) != NULL;
+	return atomic_load(&conn->epregs) != NULL;
 }
 
 /* The functions down to epreg_ctl() run under the engine's lock. */
@@ -256,8 +256,25 @@ static int set(struct conn *conn, int epfd, int op, int fd, struct epoll_event *
 	return set_shown(conn, epfd, op, fd, event);
 }
 
+/*
+ * The state is changed without the lock, and who changes it looks for
+ * registrations after that: one that was not there yet is ours to bring along.
+ */
+static void catch_up(struct conn *conn, enum conn_state before)
+{
+	enum conn_state now = conn_state(conn);
+
+	if (now == before)
+		return;
+	if (conn_is_hidden(now))
+		epreg_hide(conn);
+	else
+		epreg_show(conn, now == CONN_CONNECTED);
+}
+
 int epreg_ctl(struct conn *conn, int epfd, int op, int fd, struct epoll_event *event)
 {
+	enum conn_state before;
 	struct epoll_event copy;
 	struct epreg *r;
 	sigset_t mask;
@@ -272,7 +289,10 @@ int epreg_ctl(struct conn *conn, int epfd, int op, int fd, struct epoll_event *e
 	switch (op) {
 	case EPOLL_CTL_ADD:
 	case EPOLL_CTL_MOD:
+		before = conn_state(conn);
 		err = set(conn, epfd, op, fd, &copy);
+		if (err == 0)
+			catch_up(conn, before);
 		break;
 	default:
 		err = sys_epoll_ctl(epfd, op, fd, event);

@@ -276,12 +276,7 @@ int sys_connect(int fd, const void *addr, socklen_t len)
 		return -EBADF;
 	if (sa->sa_family == AF_UNSPEC)
 		return disconnect(f);
-	if (fakesys.before_connect != NULL) {
-		void (*before_connect)(void) = fakesys.before_connect;
-
-		fakesys.before_connect = NULL;
-		before_connect();
-	}
+	fake_hook(&fakesys.before_connect);
 	fakesys.connects++;
 	if (f->state == FAKE_CONNECTED && f->told)
 		return -EISCONN;

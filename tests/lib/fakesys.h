@@ -98,6 +98,7 @@ struct fakesys {
 	int64_t hook_at;	/* call the hook when a wait reaches this time; 0: never */
 	void (*hook)(void);
 	void (*before_connect)(void);	/* another thread, while connect(2) is about to begin; called once */
+	void (*before_add)(void);	/* the same for EPOLL_CTL_ADD */
 
 	int step;		/* calls so far that could fail with fail_with */
 	int calls;		/* all calls that a program would wait or spin in */
@@ -109,6 +110,9 @@ struct fakesys {
 };
 
 extern struct fakesys fakesys;
+
+/* Call and forget one of the hooks, if it is set. */
+void fake_hook(void (**hook)(void));
 
 /* A kernel without open files, and one server at host 1 that grants all at once. */
 void fake_reset(void);

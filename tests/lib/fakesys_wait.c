@@ -14,12 +14,19 @@ int64_t sys_now_ns(void)
 	return fakesys.now_ns;
 }
 
+void fake_hook(void (**hook)(void))
+{
+	void (*call)(void) = *hook;
+
+	*hook = NULL;
+	if (call != NULL)
+		call();
+}
+
 static void call_hook(void)
 {
-	void (*hook)(void) = fakesys.hook;
-
 	fakesys.hook_at = 0;
-	hook();
+	fake_hook(&fakesys.hook);
 }
 
 /*
@@ -141,6 +148,8 @@ int sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 		return r != NULL ? -EEXIST : -ENOENT;
 	if (op == EPOLL_CTL_ADD && fake_fault(&err, possible))
 		return err;
+	if (op == EPOLL_CTL_ADD)
+		fake_hook(&fakesys.before_add);
 	if (op == EPOLL_CTL_DEL) {
 		r->file = NULL;
 		return 0;

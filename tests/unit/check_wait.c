@@ -6,6 +6,7 @@
 
 #include "../lib/program.h"
 #include "socksify/epreg.h"
+#include "socksify/handshake.h"
 
 static struct fake_server *const server = &fakesys.servers[0];
 static const int refused = POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP;
@@ -305,6 +306,56 @@ START_TEST(a_look_before_the_kernels_connect_sees_nothing)
 }
 END_TEST
 
+/* Another thread was about to look for registrations when there was none yet. */
+static void end_unseen(void)
+{
+	struct conn *conn = fdtab_get(5);
+	struct handshake *hs = atomic_exchange(&conn->handshake, NULL);
+
+	handshake_unref(hs);
+	conn_set_state(conn, CONN_CONNECTED);
+	conn_unref(conn);
+}
+
+START_TEST(a_registration_that_comes_at_the_end_is_shown)
+{
+	uint32_t events = EPOLLOUT | (_i == 1 ? EPOLLET : 0);
+	uint64_t data;
+
+	begin_connect();
+	fakesys.now_ns = 30 * MS; /* there is a connection, to the proxy */
+	fakesys.before_add = end_unseen;
+	ck_assert_int_eq(p_ctl(SET, EPOLL_CTL_ADD, 5, events, 7), 0);
+	ck_assert_int_eq(epoll_now(0, &data), EPOLLOUT);
+	ck_assert_uint_eq(data, 7);
+	program_end();
+}
+END_TEST
+
+static void begin_unseen(void)
+{
+	struct conn *conn = fdtab_get(5);
+
+	conn_set_state(conn, CONN_PENDING);
+	conn_unref(conn);
+}
+
+START_TEST(a_registration_that_comes_at_the_beginning_is_hidden)
+{
+	struct conn *conn;
+	uint64_t data;
+
+	begin();
+	fakesys.before_add = begin_unseen;
+	ck_assert_int_eq(p_ctl(SET, EPOLL_CTL_ADD, 5, EPOLLOUT, 7), 0);
+	ck_assert_int_eq(epoll_now(0, &data), 0);
+	conn = fdtab_get(5);
+	conn_set_state(conn, CONN_FRESH);
+	conn_unref(conn);
+	program_end();
+}
+END_TEST
+
 /* The others of a set are reported when they are ready, pending ones stay silent. */
 START_TEST(a_mixed_set_reports_what_is_ready)
 {
@@ -440,6 +491,8 @@ int main(void)
 	tcase_add_test(t, one_event_at_a_time_is_enough);
 	tcase_add_loop_test(t, a_sleeper_hears_of_a_later_connect, 0, 2);
 	tcase_add_test(t, a_mixed_set_reports_what_is_ready);
+	tcase_add_loop_test(t, a_registration_that_comes_at_the_end_is_shown, 0, 2);
+	tcase_add_test(t, a_registration_that_comes_at_the_beginning_is_hidden);
 	tcase_add_loop_test(t, a_look_before_the_kernels_connect_sees_nothing, 0, 2);
 	tcase_add_test(t, a_large_set_finds_them_all);
 	tcase_add_test(t, select_tells_what_is_left_of_the_time);

@@ -255,8 +255,18 @@ has_ipv6() {
 	"$PYTHON" -c 'import socket; socket.socket(socket.AF_INET6).bind(("::1", 0))' 2>/dev/null
 }
 
-# targets: an HTTP target on 127.0.0.1 (PORT4), one on ::1 (PORT6), and DEAD,
-# a port where nobody listens
+# dead_port: DEAD, a port of 127.0.0.1 where nobody listens, nor can: it is bound
+dead_port() {
+	started dead_port "$PYTHON" -c 'import socket, threading
+holder = socket.socket()
+holder.bind(("127.0.0.1", 0))
+print(holder.getsockname()[1], flush=True)
+threading.Event().wait()'
+	DEAD=$PORT
+}
+
+# targets: an HTTP target on 127.0.0.1 (PORT4), one on ::1 (PORT6), and
+# DEAD, where nobody listens
 targets() {
 	started target4 "$PYTHON" "$LIB/http_target.py" --log "$T/target.log" "$@"
 	PORT4=$PORT
@@ -265,7 +275,7 @@ targets() {
 		started target6 "$PYTHON" "$LIB/http_target.py" --listen '[::1]:0' --log "$T/target.log"
 		PORT6=$PORT
 	fi
-	DEAD=$(free_ports 1)
+	dead_port
 }
 
 HELLO='hello through the proxy'

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #define TARGET_NAME_MAX 255 /* RFC 1928 section 5: one length octet */
@@ -23,6 +24,15 @@ struct target {
 	uint8_t ip[16];		/* TARGET_IPV4: the first four, network order */
 	char name[TARGET_NAME_MAX + 1];	/* TARGET_NAME, NUL-terminated */
 };
+
+/* An address is a fraction of what a name may be, and only so much of it is copied. */
+static inline void target_copy(struct target *to, const struct target *from)
+{
+	if (from->kind == TARGET_NAME)
+		*to = *from;
+	else
+		memcpy(to, from, offsetof(struct target, name));
+}
 
 union sockaddr_any {
 	struct sockaddr sa;

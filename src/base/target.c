@@ -8,6 +8,15 @@
 
 static const uint8_t v4_mapped[12] = { [10] = 0xff, [11] = 0xff };
 
+/* An address that is still to be filled in. */
+static void set_address(struct target *t, enum target_kind kind, uint16_t port)
+{
+	t->kind = kind;
+	t->port = port;
+	t->name_len = 0;
+	memset(t->ip, 0, sizeof(t->ip));
+}
+
 /* Fill in an IPv6 address; a v4-mapped one is the IPv4 address that it carries. */
 static void set_ipv6(struct target *t, const uint8_t ip[16])
 {
@@ -47,7 +56,6 @@ int target_from_sockaddr(const struct sockaddr *addr, socklen_t len,
 			 struct target *ret)
 {
 	union sockaddr_any any;
-	struct target t = { .kind = TARGET_NONE };
 
 	if (len < sizeof(sa_family_t))
 		return -EINVAL;
@@ -56,22 +64,19 @@ int target_from_sockaddr(const struct sockaddr *addr, socklen_t len,
 	case AF_INET:
 		if (len < sizeof(any.in))
 			return -EINVAL;
-		t.kind = TARGET_IPV4;
-		t.port = ntohs(any.in.sin_port);
-		memcpy(t.ip, &any.in.sin_addr, 4);
-		break;
+		set_address(ret, TARGET_IPV4, ntohs(any.in.sin_port));
+		memcpy(ret->ip, &any.in.sin_addr, 4);
+		return 0;
 	case AF_INET6:
 		/* connect(2) takes the RFC 2133 length without a scope id, too. */
 		if (len < offsetof(struct sockaddr_in6, sin6_scope_id))
 			return -EINVAL;
-		t.port = ntohs(any.in6.sin6_port);
-		set_ipv6(&t, any.in6.sin6_addr.s6_addr);
-		break;
+		set_address(ret, TARGET_IPV6, ntohs(any.in6.sin6_port));
+		set_ipv6(ret, any.in6.sin6_addr.s6_addr);
+		return 0;
 	default:
 		return -EAFNOSUPPORT;
 	}
-	*ret = t;
-	return 0;
 }
 
 int target_to_sockaddr(const struct target *t, int family,

@@ -221,8 +221,8 @@ void socks5_start(struct socks5 *s, enum socks5_command command,
 	s->pipelined = false;
 	s->reason = NULL;
 	s->login = login;
-	s->dst = *dst;
-	s->bnd = (struct target){ .kind = TARGET_NONE };
+	target_copy(&s->dst, dst);
+	s->bnd.kind = TARGET_NONE;
 	enter(s, GREETING);
 }
 

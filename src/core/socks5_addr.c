@@ -50,38 +50,38 @@ void socks5_addr_put(struct writer *w, const struct target *t)
 
 int socks5_addr_take(struct reader *r, struct target *ret)
 {
-	struct target t = { .kind = TARGET_NONE };
-	const uint8_t *at = NULL;
-	uint8_t atyp = reader_u8(r);
+	enum target_kind kind;
+	const uint8_t *at;
+	uint8_t atyp = reader_u8(r), len;
+	uint16_t port;
 
 	if (r->bad)
 		return -EMSGSIZE;
 	switch (atyp) {
 	case SOCKS5_IPV4:
-		t.kind = TARGET_IPV4;
-		at = reader_take(r, 4);
-		if (at != NULL)
-			memcpy(t.ip, at, 4);
+		kind = TARGET_IPV4;
+		len = 4;
 		break;
 	case SOCKS5_IPV6:
-		t.kind = TARGET_IPV6;
-		at = reader_take(r, 16);
-		if (at != NULL)
-			memcpy(t.ip, at, 16);
+		kind = TARGET_IPV6;
+		len = 16;
 		break;
 	case SOCKS5_DOMAIN:
-		t.name_len = reader_u8(r);
-		t.kind = t.name_len > 0 ? TARGET_NAME : TARGET_NONE;
-		at = reader_take(r, t.name_len);
-		if (at != NULL)
-			memcpy(t.name, at, t.name_len);
+		len = reader_u8(r);
+		kind = len > 0 ? TARGET_NAME : TARGET_NONE;
 		break;
 	default:
 		return -EPROTO;
 	}
-	t.port = reader_u16(r);
+	at = reader_take(r, len);
+	port = reader_u16(r);
 	if (r->bad)
 		return -EMSGSIZE;
-	*ret = t;
+	ret->kind = kind;
+	ret->port = port;
+	ret->name_len = kind == TARGET_NAME ? len : 0;
+	memset(ret->ip, 0, sizeof(ret->ip));
+	memcpy(kind == TARGET_NAME ? (uint8_t *)ret->name : ret->ip, at, len);
+	ret->name[ret->name_len] = '\0';
 	return 0;
 }

@@ -183,12 +183,15 @@ static int decide(int fd, enum speech speech, struct route *route)
 int route_for_socket(int fd, const struct sockaddr *addr, socklen_t len,
 		     struct route *ret)
 {
-	struct route route = { .verdict = ROUTE_DIRECT };
 	sa_family_t family;
 	enum speech speech;
 	int err;
 
-	*ret = route;
+	ret->verdict = ret->otherwise = ROUTE_DIRECT;
+	ret->is_datagram = ret->is_query = false;
+	ret->proxy = NULL;
+	ret->why = NULL;
+	ret->target.kind = TARGET_NONE;
 	if (addr == NULL || len < sizeof(family))
 		return 0; /* the kernel says EFAULT or EINVAL */
 	memcpy(&family, addr, sizeof(family));
@@ -199,26 +202,20 @@ int route_for_socket(int fd, const struct sockaddr *addr, socklen_t len,
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
 	speech = speech_of(fd);
-	if (speech == SPEAKS_NOTHING)
+	if (speech == SPEAKS_NOTHING || target_from_sockaddr(addr, len, &ret->target) < 0)
 		return 0;
-	route.is_datagram = speech == SPEAKS_UDP;
-	if (target_from_sockaddr(addr, len, &route.target) < 0)
-		return 0;
+	ret->is_datagram = speech == SPEAKS_UDP;
 	if (config == NULL) {
 		log_line(LOG_LEVEL_ERROR, config_error, NULL);
 		return -ENETDOWN;
 	}
-	if (namepool_contains(&route.target)) {
-		err = namepool_name(&route.target, &route.target);
+	if (namepool_contains(&ret->target)) {
+		err = namepool_name(&ret->target, &ret->target);
 		if (err < 0)
-			return refuse(speech, &route.target, -EHOSTUNREACH,
+			return refuse(speech, &ret->target, -EHOSTUNREACH,
 				      "no name was given this address");
 	}
-	err = decide(fd, speech, &route);
-	if (err < 0)
-		return err;
-	*ret = route;
-	return 0;
+	return decide(fd, speech, ret);
 }
 
 int route_for_send(int fd, const struct sockaddr *addr, socklen_t len, struct route *ret)

@@ -26,7 +26,7 @@ void upstream_hand_down(const char *list)
 int upstream_addresses(const struct proxy *proxy, struct target ret[UPSTREAM_MAX])
 {
 	if (proxy->address.kind != TARGET_NAME) {
-		ret[0] = proxy->address;
+		target_copy(&ret[0], &proxy->address);
 		return 1;
 	}
 	if (proxy == route_config()->proxies && handed_down_count > 0) {

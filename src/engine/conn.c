@@ -43,30 +43,33 @@ uint32_t conn_generation(const struct conn *conn)
 	return atomic_load(&counted(conn)->generation);
 }
 
+/* Nobody has it yet: no order is needed before the reference that makes it somebody's. */
+#define PUT(field, value) atomic_store_explicit(&(field), value, memory_order_relaxed)
+
 struct conn *conn_new(void)
 {
 	struct conn *c = pool_take(&conns);
 
 	if (c == NULL)
 		return NULL;
-	atomic_store(&c->state, CONN_FRESH);
-	atomic_store(&c->error, 0);
-	atomic_store(&c->fd, -1);
-	atomic_store(&c->answers_once, false);
-	atomic_store(&c->shut, false);
-	atomic_store(&c->disconnected, false);
-	atomic_store(&c->seen, false);
-	atomic_store(&c->missed, false);
-	atomic_store(&c->leader, NULL);
-	atomic_store(&c->handshake, NULL);
-	atomic_store(&c->epregs, NULL);
-	atomic_store(&c->relay, NULL);
-	atomic_store(&c->own, NULL);
-	atomic_store(&c->answering, 0);
+	PUT(c->state, CONN_FRESH);
+	PUT(c->error, 0);
+	PUT(c->fd, -1);
+	PUT(c->answers_once, false);
+	PUT(c->shut, false);
+	PUT(c->disconnected, false);
+	PUT(c->seen, false);
+	PUT(c->missed, false);
+	PUT(c->leader, NULL);
+	PUT(c->handshake, NULL);
+	PUT(c->epregs, NULL);
+	PUT(c->relay, NULL);
+	PUT(c->own, NULL);
+	PUT(c->answering, 0);
 	c->note.teller = 0;
-	atomic_store(&c->listener, NULL);
-	atomic_store(&c->bound_port, -1);
-	atomic_store(&c->bound_afar, false);
+	PUT(c->listener, NULL);
+	PUT(c->bound_port, -1);
+	PUT(c->bound_afar, false);
 	c->peer_len = 0;
 	c->local_len = 0;
 	atomic_store(&counted(c)->refs, 1);
@@ -111,8 +114,13 @@ static bool is_special(enum conn_state state)
 
 static void count_change(enum conn_state from, enum conn_state to)
 {
-	atomic_fetch_add(&conn_pending, conn_is_hidden(to) - conn_is_hidden(from));
-	atomic_fetch_add(&conn_special, is_special(to) - is_special(from));
+	int hidden = conn_is_hidden(to) - conn_is_hidden(from);
+	int special = is_special(to) - is_special(from);
+
+	if (hidden != 0)
+		atomic_fetch_add(&conn_pending, hidden);
+	if (special != 0)
+		atomic_fetch_add(&conn_special, special);
 }
 
 void conn_set_state(struct conn *conn, enum conn_state state)

@@ -21,12 +21,15 @@ static struct {
 /* Those that were left to other processes, until they have ended. */
 #define LENT_MAX 64
 static _Atomic(struct handshake *) lent[LENT_MAX];
+static _Atomic bool ever_lent;
 
 enum turn { TURN_FREE, TURN_TAKEN, TURN_WANTED };
 
 /* One that was left to others, and has ended. */
 static struct handshake *take_back(void)
 {
+	if (!atomic_load_explicit(&ever_lent, memory_order_relaxed))
+		return NULL;
 	for (int i = 0; i < LENT_MAX; i++) {
 		struct handshake *hs = atomic_load_explicit(&lent[i], memory_order_relaxed);
 
@@ -465,6 +468,7 @@ void handshake_in_child(void)
 static void lend(struct handshake *hs)
 {
 	atomic_store(&hs->owner, 0);
+	atomic_store(&ever_lent, true);
 	for (int i = 0; i < LENT_MAX; i++) {
 		struct handshake *none = NULL;
 

@@ -4,46 +4,11 @@
 
 #include "socksify/sys.h"
 
-/* Stands before each object. */
-struct head {
-	_Atomic uint32_t next_free;	/* index + 1 */
-	uint32_t index;
-	_Alignas(16) char object[];
-};
-
-static size_t stride(const struct pool *pool)
-{
-	return (sizeof(struct head) + pool->size + 15) & ~(size_t)15;
-}
-
-static struct head *head_of(const void *object)
-{
-	return (struct head *)((uintptr_t)object - offsetof(struct head, object));
-}
-
-static struct head *head_at(struct pool *pool, uint32_t index)
-{
-	char *chunk = atomic_load_explicit(&pool->chunks[index / pool->chunk],
-					   memory_order_acquire);
-
-	return (struct head *)(void *)(chunk + index % pool->chunk * stride(pool));
-}
-
-void *pool_at(struct pool *pool, uint32_t index)
-{
-	return head_at(pool, index)->object;
-}
-
-uint32_t pool_index(const void *object)
-{
-	return head_of(object)->index;
-}
-
 /* Make sure that the chunk of @index is mapped; a loser of the race unmaps its own. */
 static bool map_chunk(struct pool *pool, uint32_t index)
 {
-	_Atomic(char *) *chunk = &pool->chunks[index / pool->chunk];
-	size_t size = pool->chunk * stride(pool);
+	_Atomic(char *) *chunk = &pool->chunks[index >> pool->chunk_bits];
+	size_t size = pool->chunk * pool->stride;
 	char *none = NULL, *map;
 
 	if (atomic_load(chunk) != NULL)
@@ -52,8 +17,8 @@ static bool map_chunk(struct pool *pool, uint32_t index)
 	if (map == NULL)
 		return false;
 	for (uint32_t i = 0; i < pool->chunk; i++)
-		((struct head *)(void *)(map + i * stride(pool)))->index =
-			index / pool->chunk * pool->chunk + i;
+		((struct pool_head *)(void *)(map + i * pool->stride))->index =
+			(index & ~(pool->chunk - 1)) + i;
 	if (!atomic_compare_exchange_strong(chunk, &none, map))
 		sys_unmap(map, size);
 	return true;
@@ -65,11 +30,12 @@ void *pool_take(struct pool *pool)
 	uint32_t index;
 
 	while ((uint32_t)head != 0) {
-		uint32_t next = atomic_load(&head_at(pool, (uint32_t)head - 1)->next_free);
+		void *object = pool_at(pool, (uint32_t)head - 1);
+		uint32_t next = atomic_load(&pool_head_of(object)->next_free);
 		uint64_t want = ((head >> 32) + 1) << 32 | next;
 
 		if (atomic_compare_exchange_weak(&pool->free_head, &head, want))
-			return pool_at(pool, (uint32_t)head - 1);
+			return object;
 	}
 	index = atomic_load(&pool->used);
 	do {
@@ -81,7 +47,7 @@ void *pool_take(struct pool *pool)
 
 void pool_give(struct pool *pool, void *object)
 {
-	struct head *h = head_of(object);
+	struct pool_head *h = pool_head_of(object);
 	uint64_t head = atomic_load(&pool->free_head), want;
 
 	do {
@@ -104,5 +70,5 @@ void pool_abandon(struct pool *pool)
 	atomic_store(&pool->used, used);
 	/* One that was just mapped, and from which nothing was taken yet. */
 	if (used < pool->max)
-		atomic_store(&pool->chunks[used / pool->chunk], NULL);
+		atomic_store(&pool->chunks[used >> pool->chunk_bits], NULL);
 }

@@ -397,16 +397,25 @@ static uint32_t translate(struct epreg *r, uint32_t events)
 	return events;
 }
 
+/* Is there anything in our event for the program?  After the handshake the kernel tells it all itself. */
+static bool is_translated(const struct epreg *r, uint64_t offset)
+{
+	const struct conn *conn = r->conn;
+
+	return conn != NULL && is_current(r, offset) &&
+	       (r->orphan || conn_state(conn) == CONN_OWED || conn_state(conn) == CONN_ARRIVED);
+}
+
 bool epreg_translate(struct epoll_event *event)
 {
 	uint64_t offset = event->data.u64 - (uint64_t)(uintptr_t)table;
 	struct epreg *r = &table[offset / sizeof(table[0])];
 	sigset_t mask;
 
+	if (!is_translated(r, offset)) /* the most events: without the lock */
+		return false;
 	lock_engine(&mask);
-	event->events = is_current(r, offset) && (r->orphan || conn_state(r->conn) == CONN_OWED ||
-						  conn_state(r->conn) == CONN_ARRIVED)
-			? translate(r, event->events) : 0;
+	event->events = is_translated(r, offset) ? translate(r, event->events) : 0;
 	event->data = r->data;
 	unlock_engine(&mask);
 	return event->events != 0;

@@ -128,6 +128,12 @@ static inline bool fdtab_has_conn(int fd)
 		((1u << FDTAB_MARKS_SHIFT) - 1)) != 0;
 }
 
+/* Is what poll(2) reports of @fd ours to say?  One load for most that are not ours. */
+static inline bool fdtab_is_hidden(int fd)
+{
+	return fdtab_has_conn(fd) && conn_is_hidden(fdtab_state(fd));
+}
+
 /* Is @fd the only number of @conn? */
 bool fdtab_is_last(int fd, const struct conn *conn);
 

@@ -230,52 +230,66 @@ static bool take_turn(struct handshake *hs)
 	return true;
 }
 
+/* Of a handshake that the caller holds. */
+static void advance(struct conn *conn, struct handshake *hs, int fd, int ready)
+{
+	atomic_store_explicit(&conn->fd, fd, memory_order_relaxed);
+	if (is_led_by_other(conn) || !is_owner(conn, hs, fd) || !take_turn(hs)) {
+		atomic_store(&conn->missed, true);
+		return;
+	}
+	if (atomic_load(&hs->shared))
+		atomic_store(&hs->looked, sys_now_ns());
+	do {
+		if (atomic_load(&conn->handshake) == hs)
+			step(conn, hs, fd, ready);
+		ready = HANDSHAKE_ASK;
+	} while (handshake_leave(hs));
+}
+
 enum conn_state drive_advance(struct conn *conn, int fd, int ready)
 {
 	struct handshake *hs = drive_hold(conn);
 
 	if (hs != NULL)
-		atomic_store_explicit(&conn->fd, fd, memory_order_relaxed);
-	if (hs != NULL && !is_led_by_other(conn) && is_owner(conn, hs, fd) && take_turn(hs)) {
-		if (atomic_load(&hs->shared))
-			atomic_store(&hs->looked, sys_now_ns());
-		do {
-			if (atomic_load(&conn->handshake) == hs)
-				step(conn, hs, fd, ready);
-			ready = HANDSHAKE_ASK;
-		} while (handshake_leave(hs));
-	} else if (hs != NULL) {
-		atomic_store(&conn->missed, true);
-	}
+		advance(conn, hs, fd, ready);
 	drive_end(hs);
 	return conn_state(conn);
 }
 
-bool drive_lead(struct conn *conn, int64_t *until, short *ret_events)
+/* Of a handshake that the caller holds. */
+static bool lead(struct conn *conn, struct handshake *hs, int64_t *until, short *ret_events)
 {
 	void *me = (void *)pthread_self(), *leader;
+	bool leads;
+
+	if (hs->deadline < *until)
+		*until = hs->deadline;
+	if (atomic_load(&hs->owner) != fdtab_owner() || is_led_by_other(conn))
+		return false;
+	leader = atomic_load(&conn->leader);
+	atomic_store(&conn->leader_until, *until + GRACE_NS);
+	atomic_store(&hs->looked, *until);
+	leads = leader == me || atomic_compare_exchange_strong(&conn->leader, &leader, me);
+	/* Whoever moves it at this moment may leave nothing to wait for. */
+	if (!leads || !handshake_enter(hs))
+		return false;
+	*ret_events = handshake_events(hs);
+	while (handshake_leave(hs))
+		leads = false;
+	return leads;
+}
+
+bool drive_lead(struct conn *conn, int64_t *until, short *ret_events)
+{
 	struct handshake *hs = drive_hold(conn);
-	bool lead = false;
+	bool leads;
 
 	*ret_events = 0;
 	atomic_store_explicit(&conn->seen, true, memory_order_relaxed);
-	if (hs != NULL && hs->deadline < *until)
-		*until = hs->deadline;
-	if (hs != NULL && atomic_load(&hs->owner) == fdtab_owner() && !is_led_by_other(conn)) {
-		leader = atomic_load(&conn->leader);
-		atomic_store(&conn->leader_until, *until + GRACE_NS);
-		atomic_store(&hs->looked, *until);
-		lead = leader == me || atomic_compare_exchange_strong(&conn->leader, &leader, me);
-		/* Whoever moves it at this moment may leave nothing to wait for. */
-		lead = lead && handshake_enter(hs);
-		if (lead) {
-			*ret_events = handshake_events(hs);
-			while (handshake_leave(hs))
-				lead = false;
-		}
-	}
+	leads = hs != NULL && lead(conn, hs, until, ret_events);
 	drive_end(hs);
-	return lead;
+	return leads;
 }
 
 void drive_follow(struct conn *conn)

@@ -31,19 +31,15 @@ static int64_t end_of(int64_t start, int64_t timeout_ns)
 static bool has_pending(const struct pollfd *fds, nfds_t count)
 {
 	for (nfds_t i = 0; i < count; i++)
-		if (conn_is_hidden(fdtab_state(fds[i].fd)))
+		if (fdtab_is_hidden(fds[i].fd))
 			return true;
 	return false;
 }
 
 /* What to ask the kernel for a pending fd in the place of what the program asks; when to look again. */
-static int64_t hide(int fd, struct pollfd *copy, int64_t now, int64_t end)
+static int64_t hide(struct conn *conn, int fd, struct pollfd *copy, int64_t now, int64_t end)
 {
-	struct conn *conn = fdtab_get(fd);
-
 	copy->fd = -1;
-	if (conn == NULL)
-		return now;
 	end = sys_earlier(end, listener_look(conn, fd));
 	if (conn_state(conn) == CONN_ARRIVED) {
 		if ((copy->events & ACCEPT_EVENTS) != 0)
@@ -62,7 +58,6 @@ static int64_t hide(int fd, struct pollfd *copy, int64_t now, int64_t end)
 			until = sys_earlier(end, now + DRIVE_SLICE_NS);
 		end = until;
 	}
-	conn_unref(conn);
 	return end;
 }
 
@@ -71,12 +66,18 @@ static int64_t hide_all(struct pollfd *fds, nfds_t count, struct pollfd *copy,
 			int64_t now, int64_t end)
 {
 	for (nfds_t i = 0; i < count; i++) {
+		struct conn *conn;
+
 		copy[i] = fds[i];
 		fds[i].revents = 0;
-		if (!conn_is_hidden(fdtab_state(fds[i].fd)))
+		if (!fdtab_is_hidden(fds[i].fd))
 			continue;
 		fds[i].revents = HIDDEN;
-		end = hide(fds[i].fd, &copy[i], now, end);
+		copy[i].fd = -1;
+		conn = fdtab_get(fds[i].fd);
+		end = conn != NULL ? hide(conn, fds[i].fd, &copy[i], now, end) : now;
+		if (conn != NULL)
+			conn_unref(conn);
 	}
 	return end;
 }
@@ -95,17 +96,12 @@ static short ask(const struct pollfd *p, enum conn_state state)
 	return sys_poll(&one, 1, 0, NULL) > 0 ? one.revents : 0;
 }
 
-static short show(const struct pollfd *p, const struct pollfd *copy, bool polled)
+/* What is to be told of a hidden fd; @conn: NULL when it was closed. */
+static short show(struct conn *conn, const struct pollfd *p, const struct pollfd *copy, bool polled)
 {
-	struct conn *conn = fdtab_get(p->fd);
-	enum conn_state state = CONN_FRESH;
+	int ready = copy->fd < 0 ? HANDSHAKE_ASK : polled ? copy->revents : 0;
+	enum conn_state state = conn != NULL ? drive_advance(conn, p->fd, ready) : CONN_FRESH;
 
-	if (conn != NULL) {
-		int ready = copy->fd < 0 ? HANDSHAKE_ASK : polled ? copy->revents : 0;
-
-		state = drive_advance(conn, p->fd, ready);
-		conn_unref(conn);
-	}
 	if (state == CONN_ARRIVED)
 		return p->events & ACCEPT_EVENTS;
 	if (state == CONN_IDLE)
@@ -118,84 +114,93 @@ static short show(const struct pollfd *p, const struct pollfd *copy, bool polled
 /* Was the fd raw in the kernel's poll, and is pending by now?  Then what was seen is not to be told. */
 static bool is_news(const struct pollfd *p, const struct pollfd *copy)
 {
-	return copy->revents != 0 && conn_is_hidden(fdtab_state(p->fd));
+	return copy->revents != 0 && fdtab_is_hidden(p->fd);
 }
 
+/* What show_all() works with. */
+struct round {
+	bool polled;	/* the kernel reported something */
+	bool late;	/* it may be that some handshake's time is over */
+	int64_t now;
+	int64_t look;	/* when to look at all of them again */
+};
+
 /* Move one fd that is hidden, or is to be from now on. */
-static void show_hidden(struct pollfd *p, struct pollfd *copy, bool polled, int64_t *look)
+static void show_hidden(struct pollfd *p, struct pollfd *copy, bool polled, struct round *round)
 {
-	short revents = show(p, copy, polled);
+	struct conn *conn = fdtab_get(p->fd);
+	short revents = show(conn, p, copy, polled);
 
 	*copy = *p;
 	p->revents = revents;
-	if (revents == 0 && conn_is_hidden(fdtab_state(p->fd))) {
+	if (revents == 0 && conn != NULL && conn_is_hidden(conn_state(conn))) {
 		p->revents = HIDDEN;
-		*look = hide(p->fd, copy, sys_now_ns(), *look);
+		round->look = hide(conn, p->fd, copy, round->now, round->look);
 	}
+	if (conn != NULL)
+		conn_unref(conn);
 }
 
-/*
- * After the kernel's poll: move what is pending, and report.
- * @late: it may be that some handshake's time is over
- * @look: comes nearer with what is hidden anew
- * Returns how many fds are ready.
- */
-static int show_all(struct pollfd *fds, nfds_t count, struct pollfd *copy, bool polled,
-		    bool late, int64_t *look)
+/* After the kernel's poll: move what is pending, and report.  Returns how many fds are ready. */
+static int show_all(struct pollfd *fds, nfds_t count, struct pollfd *copy, struct round *round)
 {
 	int ready = 0;
 
 	for (nfds_t i = 0; i < count; i++) {
 		if (fds[i].revents != HIDDEN) {
-			fds[i].revents = polled ? copy[i].revents : 0;
-			if (polled && is_news(&fds[i], &copy[i]))
-				show_hidden(&fds[i], &copy[i], false, look);
-		} else if (late || copy[i].fd < 0 || (polled && copy[i].revents != 0)) {
-			show_hidden(&fds[i], &copy[i], polled, look);
+			fds[i].revents = round->polled ? copy[i].revents : 0;
+			if (round->polled && is_news(&fds[i], &copy[i]))
+				show_hidden(&fds[i], &copy[i], false, round);
+		} else if (round->late || copy[i].fd < 0 ||
+			   (round->polled && copy[i].revents != 0)) {
+			show_hidden(&fds[i], &copy[i], round->polled, round);
 		}
 		ready += fds[i].revents != 0 && fds[i].revents != HIDDEN;
 	}
 	return ready;
 }
 
-static void follow_all(const struct pollfd *fds, nfds_t count)
+/* The end: sleep no more for what is hidden, and tell nothing of it.  @ready: < 0, nor of anything else */
+static void follow_all(struct pollfd *fds, nfds_t count, int ready)
 {
 	for (nfds_t i = 0; i < count; i++) {
 		struct conn *conn = NULL;
 
-		if (conn_is_hidden(fdtab_state(fds[i].fd)))
+		if (fds[i].revents == 0)
+			continue; /* none that we slept for */
+		if (fdtab_is_hidden(fds[i].fd))
 			conn = fdtab_get(fds[i].fd);
-		if (conn == NULL)
-			continue;
-		drive_follow(conn);
-		conn_unref(conn);
+		if (conn != NULL) {
+			drive_follow(conn);
+			conn_unref(conn);
+		}
+		if (ready < 0 || fds[i].revents == HIDDEN)
+			fds[i].revents = 0;
 	}
 }
 
 static int poll_set(struct pollfd *fds, nfds_t count, struct pollfd *copy,
 		    int64_t end, const sigset_t *mask)
 {
-	int64_t look = 0; /* when to look at all of them again */
-	bool late = true;
+	struct round round = { .late = true, .now = sys_now_ns() };
 	int ready;
 
 	do {
-		int64_t now = sys_now_ns(), until;
+		int64_t until;
 		int n;
 
-		if (late)
-			look = hide_all(fds, count, copy, now, INT64_MAX);
-		until = sys_earlier(look, end);
+		if (round.late)
+			round.look = hide_all(fds, count, copy, round.now, INT64_MAX);
+		until = sys_earlier(round.look, end);
 		n = sys_poll(copy, count, until == INT64_MAX ? WAIT_FOREVER
-			     : until > now ? until - now : 0, mask);
-		late = sys_now_ns() >= look;
+			     : until > round.now ? until - round.now : 0, mask);
+		round.now = sys_now_ns();
+		round.late = round.now >= round.look;
+		round.polled = n > 0;
 		/* After a signal the set is not looked at again: its handler may have closed what is in it. */
-		ready = n < 0 ? n : show_all(fds, count, copy, n > 0, late, &look);
-	} while (ready == 0 && (end == INT64_MAX || sys_now_ns() < end));
-	follow_all(fds, count);
-	for (nfds_t i = 0; i < count; i++)
-		if (ready < 0 || fds[i].revents == HIDDEN)
-			fds[i].revents = 0;
+		ready = n < 0 ? n : show_all(fds, count, copy, &round);
+	} while (ready == 0 && (end == INT64_MAX || round.now < end));
+	follow_all(fds, count, ready);
 	return ready;
 }
 

@@ -24,6 +24,7 @@
 /* What filter_probe() asks, and is told. */
 #define PROBE_FD (-11)
 #define PROBE_LENGTH 0x50c6u
+#define PROBE_LENGTH_STRICT 0x50c7u
 #define PROBE_ANSWER EXFULL
 
 #define FILTER_SO_PEERNAME 28 /* asm-generic/socket.h, for the kernel alone */
@@ -31,7 +32,7 @@
 #define X32_BIT 0x40000000u
 
 /* The same number on all architectures. */
-#define IO_URING_FIRST 425
+#define IO_URING_SETUP 425
 #define IO_URING_LAST 427
 
 /* The calls of interest by their numbers; NO_SUCH_CALL where there is none. */
@@ -70,6 +71,7 @@ static const struct numbers i386 = {
 struct builder {
 	struct sock_filter *code;
 	size_t len;
+	bool strict;	/* what tries to go past the supervisor is reported, not only refused */
 };
 
 #define FIELD(name) ((uint32_t)offsetof(struct seccomp_data, name))
@@ -127,6 +129,12 @@ static void if_equal(struct builder *b, uint32_t k, uint32_t action)
 	end_if(b, block);
 }
 
+/* What no program does that minds the proxy: whoever is strict wants to know of it. */
+static uint32_t refusal(const struct builder *b, int error)
+{
+	return b->strict ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | (uint32_t)error;
+}
+
 static void if_equal_refuse(struct builder *b, uint32_t k, int error)
 {
 	if_equal(b, k, SECCOMP_RET_ERRNO | (uint32_t)error);
@@ -159,7 +167,7 @@ static void refuse_fastopen(struct builder *b, unsigned flags_at)
 
 	load(b, LOW(flags_at));
 	block = begin_if(b, BPF_JSET, MSG_FASTOPEN);
-	refuse(b, EOPNOTSUPP);
+	answer(b, refusal(b, EOPNOTSUPP));
 	end_if(b, block);
 }
 
@@ -198,8 +206,8 @@ static void build_inet_socket(struct builder *b)
 	if_equal(b, IPPROTO_ICMPV6, SECCOMP_RET_ALLOW);
 	refuse(b, EPROTONOSUPPORT);
 	end_if(b, block);
-	if_equal_refuse(b, SOCK_RAW, EPERM);
-	if_equal_refuse(b, SOCK_PACKET, EPERM);
+	if_equal(b, SOCK_RAW, refusal(b, EPERM));
+	if_equal(b, SOCK_PACKET, refusal(b, EPERM));
 	refuse(b, ESOCKTNOSUPPORT);
 }
 
@@ -211,7 +219,7 @@ static void build_socket(struct builder *b, int number)
 	if_equal(b, AF_UNIX, SECCOMP_RET_ALLOW);
 	if_equal(b, AF_NETLINK, SECCOMP_RET_ALLOW);
 	if_equal(b, AF_ALG, SECCOMP_RET_ALLOW);
-	if_equal_refuse(b, AF_PACKET, EPERM);
+	if_equal(b, AF_PACKET, refusal(b, EPERM));
 	block = begin_if(b, BPF_JEQ, AF_INET);
 	build_inet_socket(b);
 	end_if(b, block);
@@ -225,14 +233,14 @@ static void build_socket(struct builder *b, int number)
 static void build_connect(struct builder *b, const struct numbers *n,
 			  const struct filter_cookie *cookie)
 {
-	size_t call = begin_if(b, BPF_JEQ, (uint32_t)n->connect), fd, length;
+	size_t call = begin_if(b, BPF_JEQ, (uint32_t)n->connect), fd;
 
 	load(b, LOW(0));
 	fd = begin_if(b, BPF_JEQ, (uint32_t)PROBE_FD);
 	load(b, LOW(2));
-	length = begin_if(b, BPF_JEQ, PROBE_LENGTH);
-	refuse(b, PROBE_ANSWER);
-	end_if(b, length);
+	if_equal_refuse(b, PROBE_LENGTH, PROBE_ANSWER);
+	if (b->strict)
+		if_equal_refuse(b, PROBE_LENGTH_STRICT, PROBE_ANSWER);
 	end_if(b, fd);
 	pass_marked(b, cookie, 4);
 	answer(b, SECCOMP_RET_USER_NOTIF);
@@ -338,14 +346,17 @@ static void build_calls(struct builder *b, const struct numbers *n,
 	build_getsockopt(b, n->getsockopt, cookie);
 	build_socket(b, n->socket);
 	build_socketcall(b, n->socketcall);
-	for (uint32_t number = IO_URING_FIRST; number <= IO_URING_LAST; number++)
-		if_equal_refuse(b, number, ENOSYS); /* its connects could not be seen; runtimes fall back to epoll */
+	/* Its connects could not be seen; runtimes fall back to epoll. */
+	if_equal(b, IO_URING_SETUP, refusal(b, ENOSYS));
+	for (uint32_t number = IO_URING_SETUP + 1; number <= IO_URING_LAST; number++)
+		if_equal_refuse(b, number, ENOSYS);
 	answer(b, SECCOMP_RET_ALLOW);
 }
 
-size_t filter_build(const struct filter_cookie *cookie, struct sock_filter ret[FILTER_MAX])
+static size_t build(const struct filter_cookie *cookie, bool strict,
+		    struct sock_filter ret[FILTER_MAX])
 {
-	struct builder b = { ret, 0 };
+	struct builder b = { ret, 0, strict };
 	size_t arch;
 
 	load(&b, FIELD(arch));
@@ -382,6 +393,16 @@ size_t filter_build(const struct filter_cookie *cookie, struct sock_filter ret[F
 	return b.len;
 }
 
+size_t filter_build(const struct filter_cookie *cookie, struct sock_filter ret[FILTER_MAX])
+{
+	return build(cookie, false, ret);
+}
+
+size_t filter_build_strict(struct sock_filter ret[FILTER_MAX])
+{
+	return build(NULL, true, ret);
+}
+
 static enum call_kind kind_of(const struct numbers *n, int number)
 {
 	const struct {
@@ -393,7 +414,8 @@ static enum call_kind kind_of(const struct numbers *n, int number)
 		{ n->recvfrom, CALL_RECVFROM },	      { n->recvmsg, CALL_RECVMSG },
 		{ n->recvmmsg, CALL_RECVMMSG },	      { n->recvmmsg_time64, CALL_RECVMMSG },
 		{ n->getpeername, CALL_GETPEERNAME }, { n->getsockopt, CALL_GETSOCKOPT },
-		{ n->socketcall, CALL_SOCKETCALL },
+		{ n->socketcall, CALL_SOCKETCALL },   { n->socket, CALL_SOCKET },
+		{ IO_URING_SETUP, CALL_IO_URING },
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
@@ -435,8 +457,17 @@ enum call_kind filter_socketcall(uint64_t number)
 	}
 }
 
+static bool probe(unsigned length)
+{
+	return syscall(SYS_connect, PROBE_FD, NULL, length, 0, 0, 0) < 0 && errno == PROBE_ANSWER;
+}
+
 bool filter_probe(void)
 {
-	return syscall(SYS_connect, PROBE_FD, NULL, PROBE_LENGTH, 0, 0, 0) < 0 &&
-	       errno == PROBE_ANSWER;
+	return probe(PROBE_LENGTH);
+}
+
+bool filter_probe_strict(void)
+{
+	return probe(PROBE_LENGTH_STRICT);
 }

@@ -16,7 +16,7 @@
 /* What a reported call is, whatever the number it came by. */
 enum call_kind {
 	CALL_UNKNOWN,
-	CALL_SOCKET,		/* only by socketcall(2), whose arguments a filter cannot see */
+	CALL_SOCKET,		/* by socketcall(2), whose arguments a filter cannot see; strict: raw ones */
 	CALL_CONNECT,
 	CALL_SENDTO,
 	CALL_SENDMSG,
@@ -27,6 +27,7 @@ enum call_kind {
 	CALL_GETPEERNAME,
 	CALL_GETSOCKOPT,
 	CALL_SOCKETCALL,	/* i386: what it is stands in the program's memory */
+	CALL_IO_URING,		/* strict: io_uring_setup(2) */
 };
 
 /* The secret with which the preloaded library marks its own calls. */
@@ -44,6 +45,13 @@ struct filter_cookie {
 size_t filter_build(const struct filter_cookie *cookie, struct sock_filter ret[FILTER_MAX]);
 
 /*
+ * filter_build_strict - the same for a run that is told of what is refused:
+ * raw and packet sockets, fast-open sends and io_uring_setup(2) are reported,
+ * and no call passes for a secret, which the program could find out.
+ */
+size_t filter_build_strict(struct sock_filter ret[FILTER_MAX]);
+
+/*
  * filter_call - what a notification reports.
  * @ret_compat: is it a 32-bit program on a 64-bit kernel?
  */
@@ -57,5 +65,8 @@ enum call_kind filter_socketcall(uint64_t number);
  * descriptor that cannot exist has an answer there that it has nowhere else.
  */
 bool filter_probe(void);
+
+/* The same for the filter of filter_build_strict(). */
+bool filter_probe_strict(void);
 
 #endif

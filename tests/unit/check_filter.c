@@ -186,6 +186,68 @@ START_TEST(mark_with_one_wrong_bit_does_not_pass)
 }
 END_TEST
 
+/* What is different for a run that is strict; all else is as above. */
+static const struct call_case strict_calls[] = {
+	{ SYS_sendto, { 3, 1, 5, MSG_FASTOPEN, 1, 16 }, REPORT },
+	{ SYS_sendmsg, { 3, 1, MSG_FASTOPEN | MSG_DONTWAIT }, REPORT },
+	{ SYS_sendmmsg, { 3, 1, 1, MSG_FASTOPEN }, REPORT },
+	{ SYS_sendto, { 3, 1, 5, MSG_FASTOPEN, 0, 0 }, REPORT },
+	{ SYS_socket, { AF_INET, SOCK_RAW, IPPROTO_TCP }, REPORT },
+	{ SYS_socket, { AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMPV6 }, REPORT },
+	{ SYS_socket, { AF_INET, SOCK_PACKET, 0 }, REPORT },
+	{ SYS_socket, { AF_PACKET, SOCK_DGRAM, 0 }, REPORT },
+	{ 425, { 0 }, REPORT }, /* io_uring_setup */
+	{ SYS_connect, { (uint32_t)-11, 0, 0x50c7 }, REFUSE(EXFULL) },
+};
+
+static bool is_strict_only(const struct call_case *c)
+{
+	for (size_t i = 0; i < sizeof(strict_calls) / sizeof(strict_calls[0]); i++)
+		if (strict_calls[i].number == c->number &&
+		    memcmp(strict_calls[i].arg, c->arg, sizeof(c->arg)) == 0)
+			return true;
+	return false;
+}
+
+static uint32_t judge_strictly(const struct seccomp_data *data)
+{
+	static struct sock_filter code[FILTER_MAX];
+	size_t len = filter_build_strict(code);
+
+	ck_assert_uint_le(len, FILTER_MAX);
+	return run(code, len, data);
+}
+
+START_TEST(strict_filter_reports_what_it_refuses)
+{
+	const struct call_case *c = &strict_calls[_i];
+	struct seccomp_data data = data_of(NATIVE, c);
+	bool compat;
+
+	ck_assert_uint_eq(judge_strictly(&data), c->wanted);
+	if (c->wanted == REPORT)
+		ck_assert_int_ne((int)filter_call(&data, &compat), CALL_UNKNOWN);
+}
+END_TEST
+
+START_TEST(strict_filter_judges_all_else_alike)
+{
+	const struct call_case *c = &native_calls[_i];
+	struct seccomp_data data = data_of(NATIVE, c);
+
+	if (!is_strict_only(c))
+		ck_assert_uint_eq(judge_strictly(&data), c->wanted);
+}
+END_TEST
+
+START_TEST(no_mark_passes_a_strict_filter)
+{
+	struct seccomp_data data = marked_data(_i);
+
+	ck_assert_uint_eq(judge_strictly(&data), REPORT);
+}
+END_TEST
+
 START_TEST(mark_is_no_excuse_for_a_fast_open)
 {
 	struct seccomp_data data = { .nr = SYS_sendmsg, .arch = NATIVE,
@@ -270,6 +332,7 @@ END_TEST
 START_TEST(no_filter_no_probe)
 {
 	ck_assert(!filter_probe());
+	ck_assert(!filter_probe_strict());
 }
 END_TEST
 
@@ -285,6 +348,9 @@ int main(void)
 	tcase_add_loop_test(t, native_call_is_judged, 0, COUNT(native_calls));
 	tcase_add_loop_test(t, marked_call_passes, 0, COUNT(marked));
 	tcase_add_loop_test(t, mark_with_one_wrong_bit_does_not_pass, 0, COUNT(marked));
+	tcase_add_loop_test(t, strict_filter_reports_what_it_refuses, 0, COUNT(strict_calls));
+	tcase_add_loop_test(t, strict_filter_judges_all_else_alike, 0, COUNT(native_calls));
+	tcase_add_loop_test(t, no_mark_passes_a_strict_filter, 0, COUNT(marked));
 	tcase_add_test(t, mark_is_no_excuse_for_a_fast_open);
 #ifdef __x86_64__
 	tcase_add_loop_test(t, call_of_a_32_bit_program_is_judged, 0, COUNT(i386_calls));

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "socksify/fdtab.h"
 #include "socksify/report.h"
 #include "socksify/sys.h"
 #include "tracee.h"
@@ -30,6 +31,8 @@ int serve_look(const struct call *c, struct subject *ret)
 		return 0;
 	if (ret->fd < 0)
 		return ret->fd;
+	/* What was noted of an earlier copy with this number is not true of this one. */
+	fdtab_mark(ret->fd, 0);
 	ret->domain = option(ret->fd, SO_DOMAIN);
 	if (ret->domain != AF_INET && ret->domain != AF_INET6) {
 		close(ret->fd);

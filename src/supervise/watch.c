@@ -125,18 +125,29 @@ static int start_program(const struct program *p, const sigset_t *mask)
 
 /* --- serving --- */
 
+/* Nobody is left under the filter, the program included; but how it ended is told first. */
+static void note_last(struct watch *w)
+{
+	if (program == 0)
+		over = true;
+	else
+		loop_remove(w);
+}
+
 static void take_call(struct watch *w, uint32_t events)
 {
 	struct call c;
-	int err = -EAGAIN;
+	int err;
 
-	if ((events & EPOLLIN) != 0)
-		err = listener_receive(&c);
+	if ((events & EPOLLIN) == 0) {
+		note_last(w);
+		return;
+	}
+	err = listener_receive(&c);
 	if (err == 0)
 		serve_call(&c);
-	else if ((events & EPOLLIN) == 0 || err != -EAGAIN)
+	else if (err != -EAGAIN)
 		over = true;
-	(void)w;
 }
 
 /* Is nobody left under the filter? */

@@ -3,6 +3,7 @@
 #ifndef SOCKSIFY_EVENT_H
 #define SOCKSIFY_EVENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,7 @@ struct event {
 	int64_t sent;		/* octets of the program, without the handshake's */
 	int64_t received;
 	const char *reason;
+	bool urgent;		/* told as an error is, also where connections are not */
 };
 
 /*

@@ -14,7 +14,7 @@
 #include "socksify/handshake.h"
 #include "socksify/tally.h"
 
-/* Written by report_setup() only. */
+/* Written by report_setup() and report_mute() only. */
 extern bool report_on, report_lines;
 
 /* Is anything to be told, be it in lines or in numbers? */
@@ -39,6 +39,9 @@ void report_setup(const char *program, bool json, bool counts);
 
 /* Events are from now on those of another process: the supervisor speaks for it. */
 void report_for(int pid, const char *program);
+
+/* Of what is only asked, nothing is told until this is off again.  For processes with one thread. */
+void report_mute(bool on);
 
 /*
  * report_event - tell what happened, and count it.

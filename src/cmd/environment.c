@@ -11,6 +11,7 @@
 
 #include "complain.h"
 #include "socksify/enter.h"
+#include "socksify/supervise.h"
 
 #define ADDRESSES_SIZE 1024 /* some twenty addresses of one proxy name */
 
@@ -137,11 +138,13 @@ static int export_preload(void)
 	return 0;
 }
 
-int environment_export(const struct config *c)
+int environment_export(const struct config *c, bool is_child)
 {
+	bool is_resolved = is_child && getenv("SOCKSIFY_PROXY_ADDRESS") != NULL &&
+			   supervise_is_strict();
 	int status = export_source(c);
 
-	if (status == 0)
+	if (status == 0 && !is_resolved)
 		status = export_proxy_address(c);
 	return status == 0 ? export_preload() : status;
 }

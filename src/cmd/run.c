@@ -105,17 +105,33 @@ static int run_other(const struct config *c, const char *path, char **argv,
 		tally_add(TALLY_REFUSED);
 		return EXIT_REFUSED;
 	}
-	supervised_run(c, seen->verdict, path, argv, error);
+	(void)supervised_run(c, seen->verdict, path, argv, error);
 	tally_add(TALLY_REFUSED);
 	complain("%s %s", seen->path, inspection_text(seen->verdict));
 	complain("%s cannot be supervised either: %s", path, error);
 	return EXIT_REFUSED;
 }
 
+/* A program that the library enters.  Returns only after a failure: 0, or an exit status after a message. */
+static int start(const struct config *c, const char *path, char **argv)
+{
+	char error[SUPERVISED_ERROR_SIZE];
+	int status;
+
+	if (!supervised_is_due()) {
+		execve(path, argv, environ);
+		return 0;
+	}
+	status = supervised_run(c, INSPECTION_ENTERABLE, path, argv, error);
+	complain("--strict cannot watch %s: %s", path, error);
+	return status;
+}
+
 /* What is no ELF file and has no "#!" line is a script for the shell, as in execvp(3). */
-static int run_shell_text(const char *path, char **argv, int argc)
+static int run_shell_text(const struct config *c, const char *path, char **argv, int argc)
 {
 	struct inspection seen;
+	int status;
 	char **args = calloc((size_t)argc + 2, sizeof(*args));
 
 	if (args == NULL) {
@@ -130,9 +146,9 @@ static int run_shell_text(const char *path, char **argv, int argc)
 	args[0] = argv[0];
 	args[1] = (char *)(uintptr_t)path;
 	memcpy(args + 2, argv + 1, (size_t)argc * sizeof(*args));
-	execve("/bin/sh", args, environ);
+	status = start(c, "/bin/sh", args);
 	free(args);
-	return 0;
+	return status;
 }
 
 /* AddressSanitizer's runtime is not the first library any more: it is told not to mind. */
@@ -168,9 +184,9 @@ static int run_program(const struct config *c, const char *path, char **argv, in
 	}
 	/* Shell text is not left to the kernel, whose binfmt_misc might know more. */
 	if (seen.verdict == INSPECTION_SHELL_TEXT)
-		status = run_shell_text(path, argv, argc);
+		status = run_shell_text(c, path, argv, argc);
 	else
-		execve(path, argv, environ);
+		status = start(c, path, argv);
 	if (status != 0)
 		return status;
 	complain("cannot run %s (%s): check the file, its interpreter and its arguments",
@@ -253,7 +269,9 @@ int main(int argc, char **argv)
 	case EXEC:
 	case RUN:
 	default:
-		status = environment_export(c);
+		status = mode == ENVIRONMENT ? 0 : supervised_prepare(c);
+		if (status == 0)
+			status = environment_export(c, mode == EXEC);
 		if (status != 0)
 			break;
 		if (mode != ENVIRONMENT && audit_run(c) < 0) {

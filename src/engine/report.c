@@ -25,7 +25,7 @@ enum {
 
 bool report_on, report_lines;
 
-static bool as_json;
+static bool as_json, as_counts;
 static char own_program[32];	/* a copy: programs write over their arguments */
 static char other_program[32];
 static int other_pid;
@@ -45,7 +45,13 @@ void report_setup(const char *program, bool json, bool counts)
 	as_json = json;
 	log_use_json(json);
 	report_lines = log_is_wanted(LOG_LEVEL_CONNECTION);
-	report_on = report_lines || counts;
+	as_counts = counts;
+	report_mute(false);
+}
+
+void report_mute(bool on)
+{
+	report_on = !on && (report_lines || as_counts);
 }
 
 void report_for(int pid, const char *program)
@@ -54,10 +60,16 @@ void report_for(int pid, const char *program)
 	copy_name(other_program, program);
 }
 
+static enum log_level level_of(const struct event *e)
+{
+	if (e->urgent)
+		return LOG_LEVEL_ERROR;
+	return e->verdict == EVENT_CONNECTED ? LOG_LEVEL_STEP : LOG_LEVEL_CONNECTION;
+}
+
 static void write_line(struct event *e)
 {
-	enum log_level level = e->verdict == EVENT_CONNECTED ? LOG_LEVEL_STEP
-							     : LOG_LEVEL_CONNECTION;
+	enum log_level level = level_of(e);
 	char line[EVENT_LINE_SIZE];
 	size_t len;
 

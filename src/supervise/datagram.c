@@ -12,6 +12,7 @@
 #include "socksify/dns_msg.h"
 #include "socksify/route.h"
 #include "socksify/sys.h"
+#include "strict.h"
 #include "tracee.h"
 
 #define DATAGRAM_MAX 65536
@@ -85,21 +86,32 @@ static int ask_responder(const struct subject *s, const struct target *asked,
 }
 
 /*
+ * In the other modes the library has answered already: what comes here is
+ * libc's own lookup of a name that a rule makes direct.
+ */
+static bool takes_queries(void)
+{
+	const struct config *config = route_config();
+
+	return config->dns == DNS_REMOTE ||
+	       (config->dns != DNS_LOCAL && strict_concerns_caller());
+}
+
+/*
  * Where a datagram to @to goes.
  * Returns the length of the address, which may be another one now, or -errno.
  */
 static int redirect(const struct subject *s, struct sockaddr_storage *to, socklen_t len)
 {
-	const struct config *config = route_config();
 	struct target t;
 	struct route route;
 	int err;
 
-	if (config->dns == DNS_REMOTE && s->type == SOCK_DGRAM &&
+	if (takes_queries() && s->type == SOCK_DGRAM &&
 	    target_from_sockaddr((const struct sockaddr *)to, len, &t) == 0 &&
 	    t.port == DNS_PORT)
 		return ask_responder(s, &t, to);
-	err = route_for_socket(s->fd, (const struct sockaddr *)to, len, &route);
+	err = strict_route(s->fd, (const struct sockaddr *)to, len, &route);
 	if (err < 0)
 		return err;
 	/* No association with a proxy from here yet: as if the network were not there. */
@@ -226,6 +238,32 @@ static void settle(const struct call *c, const struct subject *s, int64_t result
 	close(s->fd);
 }
 
+/*
+ * Only a strict run is told of a fast open.  Whoever may connect is to do that
+ * by connect(2); what has no address, or is no stream, is none.
+ */
+static int judge_fastopen(const struct call *c, const struct subject *s)
+{
+	struct sockaddr_storage to;
+	struct route route;
+	int err = message_read(c, 0, &message), len = 0;
+
+	if (err == 0 && message.name != 0 && strict_concerns_caller())
+		len = tracee_read_address(c, message.name, message.name_len, &to);
+	if (err == 0 && len > 0)
+		err = strict_route(s->fd, (const struct sockaddr *)&to, (socklen_t)len, &route);
+	return err < 0 ? err : len < 0 ? len : -EOPNOTSUPP;
+}
+
+static void serve_fastopen(const struct call *c, int is_inet, const struct subject *s)
+{
+	int err = is_inet == 1 && s->type == SOCK_STREAM ? judge_fastopen(c, s) : -EOPNOTSUPP;
+
+	(void)listener_reply(c->id, err);
+	if (is_inet == 1)
+		close(s->fd);
+}
+
 void serve_send(const struct call *c)
 {
 	struct subject s;
@@ -233,6 +271,8 @@ void serve_send(const struct call *c)
 
 	if (is_inet < 0) {
 		(void)listener_reply(c->id, is_inet);
+	} else if ((message_flags(c) & MSG_FASTOPEN) != 0) {
+		serve_fastopen(c, is_inet, &s);
 	} else if (is_inet == 0) {
 		(void)listener_continue(c->id);
 	} else if (s.type == SOCK_STREAM) {

@@ -57,6 +57,7 @@ int listener_receive(struct call *ret)
 		return errno == ENOENT || errno == EINTR ? -EAGAIN : -errno;
 	ret->id = in.notif.id;
 	ret->tid = (pid_t)in.notif.pid;
+	ret->at = in.notif.data.instruction_pointer;
 	ret->kind = filter_call(&in.notif.data, &ret->compat);
 	for (int i = 0; i < 6; i++)
 		ret->arg[i] = in.notif.data.args[i];

@@ -14,6 +14,7 @@ struct call {
 	enum call_kind kind;
 	bool compat;		/* its structures have 32-bit pointers and lengths */
 	uint64_t arg[6];
+	uint64_t at;		/* where the instruction behind it is, in the caller's memory */
 };
 
 /*

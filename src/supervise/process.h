@@ -25,6 +25,7 @@ struct program {
 	const char *path;
 	char *const *argv;
 	char *const *env;
+	bool strict;
 };
 
 /*

@@ -10,6 +10,7 @@
 #include "socksify/fdtab.h"
 #include "socksify/report.h"
 #include "socksify/sys.h"
+#include "strict.h"
 #include "tracee.h"
 
 static int option(int fd, int name)
@@ -74,6 +75,7 @@ void serve_call(struct call *c)
 	}
 	if (report_is_on())
 		tracee_speak_for(c->tid);
+	strict_look_at(c);
 	switch (c->kind) {
 	case CALL_SOCKET:
 		serve_socket(c);
@@ -97,6 +99,9 @@ void serve_call(struct call *c)
 	case CALL_RECVMMSG:
 		serve_receive(c);
 		return;
+	case CALL_IO_URING:
+		strict_note("an io_uring, whose connects nobody would see");
+		break;
 	case CALL_SOCKETCALL:
 	case CALL_UNKNOWN:
 		break;
@@ -133,11 +138,16 @@ static int judge_socket(int domain, int type, int protocol)
 	}
 }
 
+/* By socketcall(2) any; of a strict run also a raw one by socket(2). */
 void serve_socket(const struct call *c)
 {
 	int domain = (int)c->arg[0], type = (int)c->arg[1], protocol = (int)c->arg[2];
 	int err = judge_socket(domain, type, protocol), fd;
 
+	if (err == -EPERM && strict_is_on()) {
+		strict_note(domain == AF_PACKET ? "a packet socket" : "a raw socket");
+		err = -EACCES;
+	}
 	if (err < 0) {
 		(void)listener_reply(c->id, err);
 		return;

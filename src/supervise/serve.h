@@ -48,7 +48,7 @@ int serve_asked_peer(const struct subject *s, union sockaddr_any *ret);
 /* Was any nameserver asked at all? */
 bool serve_has_askers(void);
 
-/* i386: socket(2) by socketcall(2), whose arguments no filter could see. */
+/* i386: socket(2) by socketcall(2), whose arguments no filter could see; strict: a raw or packet socket. */
 void serve_socket(const struct call *c);
 
 #endif

@@ -7,6 +7,7 @@
 #include "attempt.h"
 #include "serve.h"
 #include "socksify/sys.h"
+#include "strict.h"
 #include "tracee.h"
 
 /*
@@ -72,7 +73,7 @@ static void connect_fresh(struct subject *s, const struct call *c,
 			  const struct sockaddr_storage *to, socklen_t len)
 {
 	struct route route;
-	int err = route_for_socket(s->fd, (const struct sockaddr *)to, len, &route);
+	int err = strict_route(s->fd, (const struct sockaddr *)to, len, &route);
 
 	/* Queries over TCP are not answered here: a resolver on this machine would ask for us. */
 	if (err == 0 && route.is_query && route.otherwise != ROUTE_PROXY)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "filter.h"
+#include "landlock.h"
 #include "process.h"
 #include "socksify/fdtab.h"
 #include "socksify/log.h"
@@ -23,6 +24,16 @@ bool supervise_is_active(void)
 	return filter_probe();
 }
 
+bool supervise_is_strict(void)
+{
+	return filter_probe_strict();
+}
+
+bool supervise_has_second_lock(void)
+{
+	return landlock_has_tcp();
+}
+
 /* seccomp(2) */
 bool supervise_is_privileged(void)
 {
@@ -34,9 +45,10 @@ bool supervise_is_privileged(void)
 }
 
 /* What the library's constructor does in a program that it enters. */
-static int prepare_engine(const struct config *c, const char *addresses)
+static int prepare_engine(const struct config *c, const char *addresses, bool strict)
 {
-	log_setup(c->log_path, c->quiet || c->verbose == 0 ? -1 : c->verbose);
+	/* Attempts are told as errors are. */
+	log_setup(c->log_path, c->quiet || (c->verbose == 0 && !strict) ? -1 : c->verbose);
 	report_setup("socksify", config_log_is_json(c), getenv("SOCKSIFY_AUDIT") != NULL);
 	upstream_hand_down(addresses);
 	route_setup(c, NULL);
@@ -44,14 +56,15 @@ static int prepare_engine(const struct config *c, const char *addresses)
 }
 
 int supervise_run(const struct config *c, const char *addresses, const char *path,
-		  char *const argv[], char *const env[], struct supervise_failure *ret)
+		  char *const argv[], char *const env[], bool strict,
+		  struct supervise_failure *ret)
 {
-	struct program p = { path, argv, env };
+	struct program p = { path, argv, env, strict };
 	int reports[2], err;
 	pid_t pid;
 
 	*ret = (struct supervise_failure){ SUPERVISE_START, 0 };
-	err = prepare_engine(c, addresses);
+	err = prepare_engine(c, addresses, strict);
 	if (err == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, reports) < 0)
 		err = -errno;
 	if (err < 0) {

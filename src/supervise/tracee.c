@@ -151,6 +151,31 @@ int tracee_probe(pid_t pid, const void *address)
 	return process_vm_readv(pid, &to, 1, &from, 1, 0) < 0 ? -errno : 0;
 }
 
+void tracee_object(const struct call *c, char ret[TRACEE_OBJECT_SIZE])
+{
+	char path[40], line[512];
+	unsigned long low, high;
+	FILE *file;
+
+	ret[0] = '\0';
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)c->tid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return;
+	while (fgets(line, sizeof(line), file) != NULL) {
+		const char *slash = strrchr(line, '/');
+
+		/* proc_pid_maps(5) */
+		if (sscanf(line, "%lx-%lx", &low, &high) != 2 || c->at < low || c->at >= high)
+			continue;
+		if (slash != NULL)
+			snprintf(ret, TRACEE_OBJECT_SIZE, "%.*s", (int)strcspn(slash + 1, "\n"),
+				 slash + 1);
+		break;
+	}
+	fclose(file);
+}
+
 /* What stands behind @key in /proc/PID/status, up to the end of its line. */
 static const char *status_line(char *text, const char *key)
 {

@@ -48,6 +48,13 @@ MUST_CHECK int tracee_probe(pid_t pid, const void *address);
 /* A descriptor of @pid, which need not wait in a call. */
 MUST_CHECK int tracee_fetch(pid_t pid, int fd);
 
+/*
+ * tracee_object - the name, without directories, of the file whose code made the call.
+ * @ret: "" when that cannot be told
+ */
+#define TRACEE_OBJECT_SIZE 64
+void tracee_object(const struct call *c, char ret[TRACEE_OBJECT_SIZE]);
+
 /* What is reported from here on is about the process of that thread. */
 void tracee_speak_for(pid_t tid);
 

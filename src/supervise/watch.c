@@ -11,12 +11,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "landlock.h"
 #include "loop.h"
 #include "process.h"
 #include "serve.h"
 #include "socksify/stand_in.h"
 #include "socksify/sys.h"
 #include "socksify/tally.h"
+#include "strict.h"
 #include "tracee.h"
 
 static pid_t program;		/* 0: it has ended */
@@ -54,15 +56,26 @@ _Noreturn static void tell_and_exit(int fd, enum supervise_step step, int err)
 	_exit(126);
 }
 
+static void lock_tcp(int words)
+{
+	int err = landlock_has_tcp() ? landlock_forbid_tcp() : 0;
+
+	if (err < 0)
+		tell_and_exit(words, SUPERVISE_LANDLOCK, err);
+}
+
 _Noreturn static void become_program(const struct program *p, int words, const sigset_t *mask)
 {
 	static struct sock_filter code[FILTER_MAX];
-	size_t count = filter_build(NULL, code);
+	size_t count = p->strict ? filter_build_strict(code) : filter_build(NULL, code);
 	struct word w = { -1, 0 };
 	char go;
 
-	if (!supervise_is_privileged() && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if ((p->strict || !supervise_is_privileged()) &&
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		tell_and_exit(words, SUPERVISE_FILTER, -errno);
+	if (p->strict)
+		lock_tcp(words);
 	w.value = listener_install(code, count);
 	if (w.value < 0)
 		tell_and_exit(words, w.value == -EBUSY ? SUPERVISE_LISTEN : SUPERVISE_FILTER,
@@ -162,7 +175,7 @@ static bool is_last(void)
 static void note_end(int status)
 {
 	over = is_last();
-	report(REPORT_ENDED, status, over ? 0 : EBUSY);
+	report(REPORT_ENDED, strict_status(status), over ? 0 : EBUSY);
 	program = 0;
 	stand_in_drop_streams(true);
 	(void)!chdir("/");
@@ -233,6 +246,8 @@ void watch_run(const struct program *p, int reports)
 	int keep[3], listener, signals, err;
 
 	front = reports;
+	if (p->strict)
+		strict_begin();
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	sigfillset(&all);
 	/* What is meant for the program must not end those it depends on. */

@@ -50,10 +50,10 @@ mount --bind "$0/resolv.conf" "$(readlink -f /etc/resolv.conf)" &&
 mount --bind "$0/nsswitch.conf" "$(readlink -f /etc/nsswitch.conf)" && exec "$@"' "$T" "$@"
 }
 
-# make_target: an HTTP target on the port "web", behind the proxy of p.conf; it
+# make_target [OPTION...]: an HTTP target on the port "web", behind the proxy of p.conf; it
 # has the name leak.example.org and the addresses 192.0.2.10 and 2001:db8::10
 make_target() {
-	started target ip netns exec "$proxy" "$PYTHON" "$LIB/http_target.py"
+	started target ip netns exec "$proxy" "$PYTHON" "$LIB/http_target.py" "$@"
 	target=127.0.0.1:$PORT
 	# shellcheck disable=SC2034
 	web=$PORT

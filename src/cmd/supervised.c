@@ -10,6 +10,7 @@
 
 #include "complain.h"
 #include "socksify/supervise.h"
+#include "socksify/tally.h"
 
 static bool strict;
 
@@ -124,8 +125,12 @@ int supervised_run(const struct config *c, enum inspection_verdict verdict, cons
 
 	if (chokes_on_preload(verdict))
 		unsetenv("LD_PRELOAD");
-	if (wish != NULL && strcmp(wish, "no") == 0 && supervised_takes(verdict)) {
+	if (wish != NULL && strcmp(wish, "no") == 0 && supervised_takes(verdict))
 		reason = "--no-supervise forbids to supervise it: leave that out";
+	else if (strict && verdict != INSPECTION_ENTERABLE)
+		tally_add(TALLY_SUPERVISED);
+	if (reason != NULL) {
+		/* nothing is begun */
 	} else if (supervise_is_active()) {
 		execve(path, argv, environ);
 		f.error = errno;

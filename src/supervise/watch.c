@@ -268,7 +268,8 @@ void watch_run(const struct program *p, int reports)
 		(void)kill(program, SIGKILL);
 		fail(SUPERVISE_START, err);
 	}
-	tally_add(TALLY_SUPERVISED);
+	if (!p->strict)
+		tally_add(TALLY_SUPERVISED); /* else who starts a program knows whether it is one of these */
 	report(REPORT_STARTED, program, 0);
 	while (!over)
 		loop_turn();

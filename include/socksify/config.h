@@ -71,7 +71,7 @@ struct config {
 	enum dns_mode dns;
 	struct target dns_server;	/* DNS_TCP: an address and a port */
 	enum udp_mode udp;
-	unsigned timeout_ms;		/* whole connect with handshake; default 30000 */
+	unsigned timeout_ms;		/* whole connect with handshake; default 30000; 0: no limit */
 	int verbose;			/* 0 .. 2 */
 	bool quiet;
 	const char *log_path;		/* NULL: none */

@@ -65,6 +65,7 @@ struct conn {
 	_Atomic bool seen;		/* some call of ours waited for it: the program's waiting is visible */
 	_Atomic bool missed;		/* somebody had something to report, and left it to the leader */
 	_Atomic(void *) leader;		/* the thread that sleeps for it */
+	_Atomic(void *) asleep;		/* the thread that has the turn, and sleeps in a receive; see await.h */
 	_Atomic int64_t leader_until;	/* and until when it sleeps at most, in ns */
 	struct handshake *_Atomic handshake;	/* while it is under way; with a reference */
 	struct epreg *_Atomic epregs;	/* changed under the engine's lock */

@@ -49,7 +49,8 @@ void drive_follow(struct conn *conn);
 /*
  * drive_wait - let a pending connection be shown as connected, or an owed answer come.
  * @until: in ns, sys_now_ns(); INT64_MAX for ever, since the handshake has its own deadline
- * Returns 0 when its state is another; -EAGAIN when the time is over;
+ * Returns 0 when its state is another; -EAGAIN when the time is over, or in a
+ * signal handler on top of the thread that sleeps for it in a receive;
  * -EINTR after a signal handler without SA_RESTART.
  */
 MUST_CHECK int drive_wait(struct conn *conn, int fd, int64_t until);

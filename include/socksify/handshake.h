@@ -36,6 +36,7 @@ struct handshake {
 	_Atomic bool waits;		/* the socket blocks: connect(2) would wait */
 	_Atomic bool started;		/* connect(2) has come back */
 	bool took_error;		/* the socket's error was returned to us, and is gone */
+	ssize_t came;			/* what a receive that slept for the next octets returned, not yet told; 0: none */
 	int error;			/* HANDSHAKE_REFUSED: errno for the program */
 	int rcvlowat;			/* SO_RCVLOWAT to restore, 0: none */
 	bool cork;			/* TCP_CORK to restore */
@@ -143,6 +144,13 @@ void handshake_fail(struct handshake *hs, int error, const char *reason);
  * an open port.
  */
 int handshake_errno(int err);
+
+/*
+ * handshake_awaits - are octets of an answer what it wants next?  With the turn.
+ * @ret: where they belong; who receives them there notes the result in came,
+ *       and the next step goes on with it
+ */
+MUST_CHECK bool handshake_awaits(struct handshake *hs, struct span *ret);
 
 /* The events of poll(2) to wait for. */
 short handshake_events(struct handshake *hs);

@@ -27,6 +27,13 @@ void route_setup(const struct config *c, const char *error);
 /* The settings, or NULL. */
 const struct config *route_config(void);
 
+/*
+ * route_deadline - when what begins now has to be over, in ns, sys_now_ns().
+ * ROUTE_NEVER with `timeout 0`: it is far away, but can be added to.
+ */
+#define ROUTE_NEVER (INT64_MAX / 2)
+int64_t route_deadline(int64_t now);
+
 /* Is @fd a TCP socket? */
 bool route_is_tcp(int fd);
 

@@ -61,6 +61,7 @@ struct conn *conn_new(void)
 	PUT(c->seen, false);
 	PUT(c->missed, false);
 	PUT(c->leader, NULL);
+	PUT(c->asleep, NULL);
 	PUT(c->handshake, NULL);
 	PUT(c->epregs, NULL);
 	PUT(c->relay, NULL);

@@ -19,9 +19,9 @@ enum { PREFIX = 2 };	/* RFC 1035 section 4.2.2: the length of the message that f
 
 int64_t dns_tcp_deadline(void)
 {
-	unsigned ms = route_config()->timeout_ms;
+	int64_t now = sys_now_ns();
 
-	return sys_now_ns() + (int64_t)(ms < PATIENCE_MS ? ms : PATIENCE_MS) * NS_PER_MS;
+	return sys_earlier(route_deadline(now), now + (int64_t)PATIENCE_MS * NS_PER_MS);
 }
 
 /* An open connection to the resolver. */

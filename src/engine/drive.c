@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "await.h"
 #include "socksify/epreg.h"
 #include "socksify/fdtab.h"
 #include "socksify/listener.h"
@@ -357,6 +358,8 @@ int64_t drive_look(struct conn *conn, int fd)
 	drive_end(hs);
 	if (!conn_is_under_way(drive_advance(conn, fd, shared || missed ? HANDSHAKE_ASK : 0)))
 		return INT64_MAX;
+	if (atomic_load(&conn->asleep) != NULL)
+		return sys_now_ns() + DRIVE_SLICE_NS;
 	if (atomic_load(&conn->missed)) /* a leader, who may be gone without a word */
 		return sys_earlier(atomic_load(&conn->leader_until), drive_deadline(conn));
 	return shared ? sys_now_ns() + DRIVE_SLICE_NS : drive_deadline(conn);
@@ -374,14 +377,26 @@ bool drive_is_talking(struct conn *conn)
 int drive_wait(struct conn *conn, int fd, int64_t until)
 {
 	enum conn_state state = conn_state(conn);
+	bool sleeps = until == INT64_MAX && await_can(conn), leads;
 	int ready = 0, result = 0;
 
+	if (await_is_below(conn))
+		return -EAGAIN;
 	while (conn_is_under_way(state) && drive_advance(conn, fd, ready) == state) {
 		struct pollfd p = { .fd = fd };
 		int64_t now = sys_now_ns();
 		int64_t end = sys_earlier(until, now + DRIVE_TICK_NS);
-		bool leads = drive_lead(conn, &end, &p.events);
 
+		if (sleeps) {
+			result = await_answer(conn, fd);
+			sleeps = result > 0;
+			ready = sleeps ? POLLIN : 0;
+			if (result < 0 && sys_has_interrupting_handler())
+				break;
+			result = 0;
+			continue;
+		}
+		leads = drive_lead(conn, &end, &p.events);
 		if (!leads)
 			end = sys_earlier(until, now + DRIVE_SLICE_NS);
 		result = sys_poll(&p, leads ? 1 : 0, end > now ? end - now : 0, NULL);
@@ -427,6 +442,9 @@ void drive_waive(struct conn *conn, int fd)
 
 void drive_abort(struct conn *conn, int fd)
 {
+	/* Some kernels (6.4) do not disconnect it under one that sleeps in a receive. */
+	if (atomic_load(&conn->asleep) != NULL)
+		(void)!sys_shutdown(fd, SHUT_RDWR);
 	sys_disconnect(fd);
 	drive_cancel(conn, fd);
 }
@@ -471,6 +489,7 @@ static void forget_threads(struct conn *conn, void *arg)
 	if (hs != NULL)
 		handshake_forget_threads(hs);
 	atomic_store(&conn->leader, NULL);
+	atomic_store(&conn->asleep, NULL);
 }
 
 static void become(int pid)

@@ -289,8 +289,9 @@ bool gate_peer(int fd, const struct sockaddr *known, socklen_t len,
  */
 static void let_go(struct conn *conn, int fd)
 {
-	while (atomic_load(&conn->spoke) && conn_state(conn) == CONN_OWED)
-		(void)!drive_wait(conn, fd, INT64_MAX);
+	while (atomic_load(&conn->spoke) && conn_state(conn) == CONN_OWED &&
+	       drive_wait(conn, fd, INT64_MAX) != -EAGAIN)
+		;
 	if (conn_state(conn) == CONN_OWED)
 		drive_waive(conn, fd);
 }
@@ -348,8 +349,10 @@ void gate_finish(int fd)
 	if (conn == NULL)
 		return;
 	/* A listening socket waits for its peer, who may never come. */
-	while (listener_of(conn) == NULL && conn_is_under_way(drive_advance(conn, fd, HANDSHAKE_ASK)))
-		(void)!drive_wait(conn, fd, INT64_MAX);
+	while (listener_of(conn) == NULL &&
+	       conn_is_under_way(drive_advance(conn, fd, HANDSHAKE_ASK)) &&
+	       drive_wait(conn, fd, INT64_MAX) != -EAGAIN)
+		;
 	conn_unref(conn);
 }
 

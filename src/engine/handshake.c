@@ -79,6 +79,7 @@ int handshake_begin(struct handshake *hs, const struct route *route, int family,
 	hs->sent = 0;
 	hs->received = 0;
 	hs->error = 0;
+	hs->came = 0;
 	atomic_store(&hs->looked, 0);
 	hs->rcvlowat = 0;
 	hs->cork = false;
@@ -253,9 +254,6 @@ static bool is_any_address(const struct target *t)
 	return true; /* a name is no address either */
 }
 
-/* How long a listener waits for its peer: about a century. */
-#define NEVER (INT64_MAX / 2)
-
 /* The first reply to BIND has come. */
 static void begin_listening(struct handshake *hs)
 {
@@ -272,7 +270,7 @@ static void begin_listening(struct handshake *hs)
 	    target_from_sockaddr(&proxy->sa, length_of(proxy), &hs->bound) == 0)
 		hs->bound.port = port;
 	hs->listening = true;
-	hs->deadline = NEVER;
+	hs->deadline = ROUTE_NEVER; /* a listener waits for its peer */
 	socks5_await_peer(&hs->s);
 }
 
@@ -313,9 +311,14 @@ static int bind_errno(const struct handshake *hs, int err)
 	}
 }
 
-/* Receive; of the second reply to BIND the last octet is only looked at. */
-static ssize_t receive(const struct handshake *hs, int fd, const struct span *span)
+/* Receive, unless that has been done; of the second reply to BIND the last octet is only looked at. */
+static ssize_t receive(struct handshake *hs, int fd, const struct span *span)
 {
+	ssize_t came = hs->came;
+
+	hs->came = 0;
+	if (came != 0)
+		return came;
 	if (!hs->listening || !socks5_sees_end(&hs->s))
 		return sys_recv(fd, span->data, span->len, MSG_DONTWAIT);
 	if (span->len > 1)
@@ -377,6 +380,7 @@ static void step_talking(struct handshake *hs, int fd, int ready)
 	for (;;) {
 		struct span span;
 		enum socks5_io io = socks5_want(&hs->s, &span);
+		bool told;
 		int moved;
 
 		if (io == SOCKS5_DONE && hs->binds && !hs->listening) {
@@ -397,6 +401,7 @@ static void step_talking(struct handshake *hs, int fd, int ready)
 			handshake_fail(hs, ECONNREFUSED, "the proxy broke the connection off");
 			return;
 		}
+		told = hs->came != 0;
 		moved = move(hs, fd, io, &span);
 		if (moved == 0)
 			return;
@@ -409,7 +414,8 @@ static void step_talking(struct handshake *hs, int fd, int ready)
 			handshake_fail(hs, -bind_errno(hs, handshake_errno(moved)), NULL);
 			return;
 		}
-		if (io == SOCKS5_SEND)
+		/* Who slept for the octets sleeps for the next ones, too. */
+		if (io == SOCKS5_SEND || told)
 			ready = 0;
 	}
 }
@@ -436,6 +442,14 @@ enum handshake_phase handshake_step(struct handshake *hs, int fd, int ready)
 	if (handshake_phase(hs) < HANDSHAKE_DONE && sys_now_ns() >= hs->deadline)
 		handshake_fail(hs, ETIMEDOUT, why_late(hs));
 	return handshake_phase(hs);
+}
+
+bool handshake_awaits(struct handshake *hs, struct span *ret)
+{
+	enum handshake_phase phase = handshake_phase(hs);
+
+	return (phase == HANDSHAKE_TALKING || phase == HANDSHAKE_OWED) && hs->came == 0 &&
+	       socks5_want(&hs->s, ret) == SOCKS5_RECV;
 }
 
 short handshake_events(struct handshake *hs)

@@ -9,8 +9,6 @@
 #include "socksify/fdtab.h"
 #include "socksify/sys.h"
 
-#define NS_PER_MS 1000000
-
 /* An AF_INET socket cannot speak to a proxy that has IPv6 addresses only. */
 static int family_of(const struct listener *l)
 {
@@ -83,9 +81,8 @@ void listener_put_socket(struct conn *conn, int fd, int fresh)
 int listener_begin(const struct listener *l, struct handshake *hs)
 {
 	struct route route = { .verdict = ROUTE_PROXY, .proxy = l->proxy };
-	int64_t deadline = sys_now_ns() + (int64_t)route_config()->timeout_ms * NS_PER_MS;
 	int err = handshake_begin(hs, &route, family_of(l), l->addresses, l->address_count,
-				  deadline);
+				  route_deadline(sys_now_ns()));
 
 	if (err == 0)
 		handshake_bind(hs, &l->dst, l->wish);

@@ -191,7 +191,7 @@ static int make(int fd, struct relay *r, const struct route *route, struct assoc
 	struct control c;
 	union sockaddr_any own;
 	struct target dst;
-	int64_t deadline = sys_now_ns() + (int64_t)route_config()->timeout_ms * 1000000;
+	int64_t deadline = route_deadline(sys_now_ns());
 	int family, err;
 
 	family = relay_family_of(fd);
@@ -256,7 +256,7 @@ static int renew(int fd, struct relay *r, const struct route *route)
  */
 static int take_turn(struct relay *r)
 {
-	int64_t end = sys_now_ns() + 2 * (int64_t)route_config()->timeout_ms * 1000000;
+	int64_t now = sys_now_ns(), end = route_deadline(route_deadline(now)); /* twice the time */
 	void *me = (void *)pthread_self();
 
 	for (;;) {

@@ -12,6 +12,8 @@
 #include "socksify/report.h"
 #include "socksify/sys.h"
 
+#define NS_PER_MS 1000000
+
 static const struct config *config;
 static const char *config_error;
 
@@ -24,6 +26,13 @@ void route_setup(const struct config *c, const char *error)
 const struct config *route_config(void)
 {
 	return config;
+}
+
+int64_t route_deadline(int64_t now)
+{
+	unsigned ms = config->timeout_ms;
+
+	return ms != 0 ? now + (int64_t)ms * NS_PER_MS : ROUTE_NEVER;
 }
 
 /* A socket option that is an int, or -errno. */

@@ -16,7 +16,6 @@
 #include "socksify/sys.h"
 #include "socksify/upstream.h"
 
-#define NS_PER_MS 1000000
 #define NS_PER_US 1000
 
 /* An attempt to connect: what is known of the socket, and until when. */
@@ -50,12 +49,13 @@ static int check_flags(struct attempt *a, int err)
 /*
  * The TCP leg.  The kernel's connect on a blocking socket ends early only for
  * SO_SNDTIMEO, and O_NONBLOCK is shared with every duplicate, so the former is
- * borrowed.
+ * borrowed, unless there is no deadline of ours.
  */
 static int connect_leg(struct conn *conn, struct attempt *a)
 {
 	int64_t left = a->hs->deadline - a->start;
-	int err, restored;
+	bool borrows = a->hs->deadline < ROUTE_NEVER;
+	int err, restored = 0;
 
 	if (a->nonblocking) {
 		err = handshake_connect(a->hs, a->fd);
@@ -63,11 +63,12 @@ static int connect_leg(struct conn *conn, struct attempt *a)
 	}
 	if (a->own_timeout > 0 && a->own_timeout < left)
 		left = a->own_timeout;
-	err = set_send_timeout(a->fd, left);
+	err = borrows ? set_send_timeout(a->fd, left) : 0;
 	if (err < 0)
 		return err;
 	err = handshake_connect(a->hs, a->fd);
-	restored = set_send_timeout(a->fd, a->own_timeout);
+	if (borrows)
+		restored = set_send_timeout(a->fd, a->own_timeout);
 	if (err == -EINPROGRESS || (err == 0 && !a->known))
 		err = check_flags(a, err);
 	a->hs->waits = !a->nonblocking;
@@ -214,7 +215,7 @@ static int prepare(struct attempt *a, const struct route *route, int family)
 	a->nonblocking = a->known && (marks & FD_NONBLOCK) != 0;
 	a->start = sys_now_ns();
 	err = handshake_begin(a->hs, route, family, addresses, count,
-			      a->start + (int64_t)route_config()->timeout_ms * NS_PER_MS);
+			      route_deadline(a->start));
 	a->hs->begun = a->start;
 	return err < 0 ? err : handshake_allow_ipv4(a->hs, a->fd, family);
 }

@@ -206,9 +206,9 @@ int timeout_parse(const char *text, size_t len, unsigned *ret_ms,
 {
 	unsigned seconds;
 
-	if (number_parse(text, len, 1, 86400, &seconds) < 0)
+	if (number_parse(text, len, 0, 86400, &seconds) < 0)
 		return fail(error, -EINVAL,
-			    "bad timeout '%s': use 1 to 86400 whole seconds",
+			    "bad timeout '%s': use 1 to 86400 whole seconds, or 0 for none",
 			    shown_word(text, len).text);
 	*ret_ms = seconds * 1000;
 	return 0;

@@ -14,7 +14,6 @@
 #include "socksify/upstream.h"
 #include "tracee.h"
 
-#define NS_PER_MS 1000000
 
 struct waiter {
 	struct timer timer;	/* first: SO_SNDTIMEO */
@@ -271,7 +270,6 @@ static int start_handshake(struct attempt *a, const struct route *route)
 {
 	struct target addresses[UPSTREAM_MAX];
 	int count = upstream_addresses(route->proxy, addresses), err;
-	int64_t timeout = (int64_t)route_config()->timeout_ms * NS_PER_MS;
 	int family = a->flow->peer.sa.sa_family;
 
 	if (count < 0)
@@ -279,7 +277,8 @@ static int start_handshake(struct attempt *a, const struct route *route)
 	a->hs = handshake_new(sys_getpid());
 	if (a->hs == NULL)
 		return -ENOMEM;
-	err = handshake_begin(a->hs, route, family, addresses, count, sys_now_ns() + timeout);
+	err = handshake_begin(a->hs, route, family, addresses, count,
+			      route_deadline(sys_now_ns()));
 	if (err == 0)
 		err = handshake_allow_ipv4(a->hs, a->watch.fd, family);
 	if (err < 0)

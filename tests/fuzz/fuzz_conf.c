@@ -17,7 +17,7 @@ static void check_rules(const struct config *c)
 		    (rule->proxy < 0 || rule->proxy >= c->proxy_count))
 			abort();
 	}
-	if (c->timeout_ms < 1000 || c->timeout_ms > 86400000)
+	if (c->timeout_ms % 1000 != 0 || c->timeout_ms > 86400000)
 		abort();
 }
 

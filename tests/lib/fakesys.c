@@ -368,6 +368,25 @@ ssize_t sys_recv(int fd, void *bytes, size_t size, int flags)
 	return (ssize_t)n;
 }
 
+ssize_t fake_receive(struct fake_file *f, int fd, struct msghdr *msg, int flags)
+{
+	static const int possible[] = { EINTR, 0 };
+	bool waits = (f->flags & O_NONBLOCK) == 0 && (flags & MSG_DONTWAIT) == 0;
+	int64_t end = f->receive_timeout_us > 0 ? fakesys.now_ns + f->receive_timeout_us * 1000
+						: INT64_MAX;
+	ssize_t n;
+	int err;
+
+	if (waits && fake_fault(&err, possible))
+		return err;
+	if (waits)
+		fake_hook(&fakesys.in_receive);
+	do {
+		n = sys_recv(fd, msg->msg_iov[0].iov_base, msg->msg_iov[0].iov_len, flags);
+	} while (n == -EAGAIN && waits && fake_pass_time(fake_next(f), end));
+	return n;
+}
+
 /* The variable of an option that is kept; NULL for others. */
 static int64_t *timeout_of(struct fake_file *f, int level, int name)
 {

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #define FAKE_FDS 128
 #define FAKE_REGISTRATIONS 16
@@ -99,6 +100,7 @@ struct fakesys {
 	void (*hook)(void);
 	void (*before_connect)(void);	/* another thread, while connect(2) is about to begin; called once */
 	void (*before_add)(void);	/* the same for EPOLL_CTL_ADD */
+	void (*in_receive)(void);	/* while recvmsg(2) of a TCP socket sleeps; called once */
 
 	int step;		/* calls so far that could fail with fail_with */
 	int calls;		/* all calls that a program would wait or spin in */
@@ -141,7 +143,9 @@ struct fake_file *fake_file(int fd, enum fake_kind kind);
 void fake_look(struct fake_file *f);	/* let happen what has come due */
 unsigned fake_events(struct fake_file *f);	/* what poll(2) shows */
 int64_t fake_next(struct fake_file *f);	/* when something happens to it; INT64_MAX: never */
+bool fake_pass_time(int64_t next, int64_t end);
 void fake_forget(struct fake_file *f);	/* by all sets */
+ssize_t fake_receive(struct fake_file *f, int fd, struct msghdr *msg, int flags);	/* TCP */
 void fake_count_call(void);
 void fake_udp_reset(void);
 int fake_udp_connect(struct fake_udp *u, const struct sockaddr *sa);

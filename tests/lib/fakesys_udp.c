@@ -199,9 +199,12 @@ ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	static const int possible[] = { EAGAIN, ECONNREFUSED, EINTR, 0 };
 	struct fake_udp *u = fake_udp(fd);
+	struct fake_file *tcp = fake_file(fd, FAKE_SOCKET);
 	struct fake_datagram *d;
 	int err;
 
+	if (tcp != NULL)
+		return fake_receive(tcp, fd, msg, flags);
 	if (u == NULL)
 		return -EBADF;
 	if (fake_fault(&err, possible))

@@ -33,7 +33,7 @@ static void call_hook(void)
  * Nothing is ready: let the time pass until something happens to one of the
  * files, or to @end.  Returns false when that is over.
  */
-static bool pass_time(int64_t next, int64_t end)
+bool fake_pass_time(int64_t next, int64_t end)
 {
 	bool hooked = fakesys.hook_at != 0 && fakesys.hook_at <= next && fakesys.hook_at <= end;
 
@@ -94,7 +94,7 @@ int sys_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_
 			ready += look(&fds[i], &next);
 		if (ready != 0)
 			return ready;
-	} while (pass_time(next, end));
+	} while (fake_pass_time(next, end));
 	return fakesys.hung ? -ENOMEM : 0;
 }
 
@@ -203,7 +203,7 @@ int sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeou
 			n += report(&set->registrations[i], &events[n], &next);
 		if (n != 0)
 			return n;
-	} while (pass_time(next, end));
+	} while (fake_pass_time(next, end));
 	return fakesys.hung ? -EBADF : 0;
 }
 

@@ -40,6 +40,17 @@ static void blocking(void)
 	close(fd);
 }
 
+/* Sends and goes, without an answer. */
+static void sent(void)
+{
+	char octet = 'x';
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	expect(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0, "connect");
+	expect(write(fd, &octet, 1) == 1, "write");
+	close(fd);
+}
+
 static void nonblocking(void)
 {
 	char octet = 'x';
@@ -92,6 +103,7 @@ int main(int argc, char **argv)
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	to.sin_port = htons((uint16_t)atoi(argv[1]));
 	repeat("blocking", blocking);
+	repeat("sent", sent);
 	repeat("nonblocking", nonblocking);
 	expect(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0, "connect");
 	mark("connected");

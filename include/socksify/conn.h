@@ -61,6 +61,7 @@ struct conn {
 	_Atomic bool shut;		/* CONN_FAILED: shutdown(2) came: no connect(2) before AF_UNSPEC */
 	_Atomic bool disconnected;	/* CONN_FAILED: connect(AF_UNSPEC) came; the error is still to be told */
 	_Atomic bool answers_once;	/* the next connect(2) returns 0, the one after EISCONN */
+	_Atomic bool replaced;		/* an AF_INET6 socket stands in for the program's: replace.h */
 	_Atomic bool spoke;		/* CONN_OWED: the program has sent something */
 	_Atomic bool seen;		/* some call of ours waited for it: the program's waiting is visible */
 	_Atomic bool missed;		/* somebody had something to report, and left it to the leader */

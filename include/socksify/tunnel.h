@@ -8,7 +8,8 @@
 
 /*
  * tunnel_connect - connect @fd to the route's target through its proxy.
- * @fd:    a TCP socket of AF_INET or AF_INET6; its flags and options stay as they are
+ * @fd:    a TCP socket of AF_INET or AF_INET6; its flags and options stay as they are.  If it is of
+ *         AF_INET and the proxy has only IPv6 addresses, another one stands in for it: replace.h
  * @route: verdict ROUTE_PROXY
  * @addr, @len: what the program asked for; getpeername(2) will give it back
  * A blocking socket runs to the end of the handshake, within the configured
@@ -22,6 +23,7 @@
  *   -EACCES    the proxy refused the login or the target
  *   -ETIMEDOUT the time is over
  *   -EAFNOSUPPORT  the socket can speak to none of the proxy's addresses
+ *   -EADDRNOTAVAIL, -EADDRINUSE  nor can the one that would stand in for it, see replace_prepare()
  *   -EHOSTUNREACH  the proxy's name is not known
  *   -EISCONN, -EALREADY, -EINVAL, -ENOMEM  as connect(2)
  */

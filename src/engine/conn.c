@@ -57,6 +57,7 @@ struct conn *conn_new(void)
 	PUT(c->fd, -1);
 	PUT(c->answers_once, false);
 	PUT(c->shut, false);
+	PUT(c->replaced, false);
 	PUT(c->disconnected, false);
 	PUT(c->seen, false);
 	PUT(c->missed, false);

@@ -13,6 +13,7 @@
 #include "socksify/fdtab.h"
 #include "socksify/listener.h"
 #include "socksify/lock.h"
+#include "socksify/replace.h"
 #include "socksify/report.h"
 #include "socksify/sys.h"
 
@@ -134,6 +135,8 @@ static void settle(struct conn *conn, struct handshake *hs, int fd)
 		conn->local_len = sizeof(conn->local);
 		if (sys_getsockname(fd, &conn->local, &conn->local_len) < 0)
 			conn->local_len = 0;
+		else if (atomic_load(&conn->replaced))
+			replace_local(&conn->local, &conn->local_len);
 		show_refused(hs, fd);
 		atomic_store(&conn->error, hs->error);
 		conn_set_state(conn, CONN_FAILED);

@@ -14,6 +14,7 @@
 #include "socksify/log.h"
 #include "socksify/namepool.h"
 #include "socksify/pool.h"
+#include "socksify/replace.h"
 #include "socksify/sys.h"
 
 #define LISTENERS_MAX (1u << 14)
@@ -112,7 +113,7 @@ static void log_listener(const struct listener *l, const char *what, const char 
 /* Locked.  Another socket takes the place of the one that is no longer the listener's. */
 static void renew(struct conn *conn, struct listener *l, int fd, int fresh)
 {
-	listener_copy_options(fd, fresh);
+	(void)replace_copy_options(fd, fresh);
 	drop_arrived(l);
 	l->error = 0;
 	conn_set_state(conn, CONN_IDLE);

@@ -11,6 +11,7 @@
 #include "socksify/lock.h"
 #include "socksify/log.h"
 #include "socksify/outside.h"
+#include "socksify/replace.h"
 #include "socksify/sys.h"
 #include "socksify/tunnel.h"
 
@@ -62,7 +63,8 @@ void listener_note_connected(struct conn *conn, const struct handshake *hs, int 
 		return;
 	outside_note(&o);
 	told = target_is_loopback(&o.bound) ? -1
-	       : target_to_sockaddr(&o.bound, local.sa.sa_family, &conn->local);
+	       : target_to_sockaddr(&o.bound, atomic_load(&conn->replaced) ? AF_INET
+						: local.sa.sa_family, &conn->local);
 	conn->local_len = told < 0 ? 0 : (socklen_t)told;
 }
 
@@ -225,7 +227,7 @@ static int become(struct conn *conn, struct listener *l, int fd, int fresh, stru
 {
 	if (!conn_change_state(conn, CONN_FRESH, CONN_PENDING))
 		return -EINVAL; /* another thread connects it */
-	listener_copy_options(fd, fresh);
+	(void)replace_copy_options(fd, fresh);
 	listener_refresh_name(conn, l, hs);
 	atomic_store(&conn->listener, l);
 	atomic_store(&l->stopped, false);

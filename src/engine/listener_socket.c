@@ -2,11 +2,8 @@
 /* listener_socket.c - the sockets by which a listener speaks to its proxy. */
 #include "listener_socket.h"
 
-#include <netinet/tcp.h>
-#include <string.h>
-
-#include "socksify/epreg.h"
 #include "socksify/fdtab.h"
+#include "socksify/replace.h"
 #include "socksify/sys.h"
 
 /* An AF_INET socket cannot speak to a proxy that has IPv6 addresses only. */
@@ -31,51 +28,16 @@ int listener_socket(const struct listener *l)
 	return fd;
 }
 
-static void copy_option(int from, int to, int level, int name)
+static void forget_marks(int fd, void *arg)
 {
-	uint8_t old[32], now[32];
-	socklen_t old_len = sizeof(old), now_len = sizeof(now);
-
-	if (sys_getsockopt(from, level, name, old, &old_len) < 0 ||
-	    sys_getsockopt(to, level, name, now, &now_len) < 0)
-		return;
-	if (old_len != now_len || memcmp(old, now, old_len) != 0)
-		(void)!sys_setsockopt(to, level, name, old, old_len);
-}
-
-void listener_copy_options(int from, int to)
-{
-	static const struct { int level, name; } options[] = {
-		{ SOL_SOCKET, SO_KEEPALIVE }, { SOL_SOCKET, SO_LINGER },
-		{ SOL_SOCKET, SO_OOBINLINE }, { SOL_SOCKET, SO_PRIORITY },
-		{ SOL_SOCKET, SO_RCVTIMEO }, { SOL_SOCKET, SO_SNDTIMEO },
-		{ SOL_SOCKET, SO_REUSEADDR }, { SOL_SOCKET, SO_MARK },
-		{ IPPROTO_TCP, TCP_NODELAY }, { IPPROTO_TCP, TCP_KEEPIDLE },
-		{ IPPROTO_TCP, TCP_KEEPINTVL }, { IPPROTO_TCP, TCP_KEEPCNT },
-		{ IPPROTO_TCP, TCP_USER_TIMEOUT }, { IPPROTO_TCP, TCP_CONGESTION },
-		{ IPPROTO_IP, IP_TOS }, { IPPROTO_IPV6, IPV6_TCLASS },
-	};
-
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-		copy_option(from, to, options[i].level, options[i].name);
-}
-
-static void put_onto(int fd, void *arg)
-{
-	(void)!sys_dup_onto(*(const int *)arg, fd, sys_is_cloexec(fd));
+	(void)arg;
 	fdtab_change_marks(fd, 0, FD_TCP | FD_NONBLOCK | FD_OPTIONS);
 }
 
 void listener_put_socket(struct conn *conn, int fd, int fresh)
 {
-	int flags = sys_get_flags(fd);
-
-	epreg_lift(conn);
-	fdtab_each_number(conn, put_onto, &fresh);
-	if (flags >= 0)
-		(void)!sys_set_flags(fresh, flags);
-	epreg_lay(conn);
-	sys_close(fresh);
+	replace_put(conn, fd, fresh);
+	fdtab_each_number(conn, forget_marks, NULL);
 }
 
 int listener_begin(const struct listener *l, struct handshake *hs)

@@ -31,13 +31,7 @@ void listener_give(struct listener *l);
 /* A socket that can speak to the proxy: non-blocking, close-on-exec.  Or -errno. */
 MUST_CHECK int listener_socket(const struct listener *l);
 
-/* What accepted sockets inherit from the listening one (tcp(7), socket(7)). */
-void listener_copy_options(int from, int to);
-
-/*
- * listener_put_socket - @fresh, which is closed, takes the place of the socket under
- * @fd and all other numbers of @conn: with their flags and epoll registrations.
- */
+/* replace_put(), and what was known of the socket is not known of @fresh. */
 void listener_put_socket(struct conn *conn, int fd, int fresh);
 
 /* A request for a peer, not sent yet.  0 or -errno as handshake_begin(). */

@@ -12,6 +12,7 @@
 #include "socksify/fdtab.h"
 #include "socksify/listener.h"
 #include "socksify/own.h"
+#include "socksify/replace.h"
 #include "socksify/report.h"
 #include "socksify/sys.h"
 #include "socksify/upstream.h"
@@ -25,6 +26,7 @@ struct attempt {
 	bool nonblocking;
 	int64_t own_timeout;	/* SO_SNDTIMEO in ns, 0: none */
 	int64_t start;
+	int fresh;		/* the socket that is to stand in, replace.h; -1: none */
 	bool interrupted;	/* the kernel's connect(2) came back before its end */
 	struct handshake *hs;
 };
@@ -196,6 +198,8 @@ static const char *why_unprepared(int err)
 		return "the proxy's name is not known";
 	case -EAFNOSUPPORT:
 		return "the socket can speak to none of the proxy's addresses";
+	case -EADDRNOTAVAIL:
+		return "the socket is bound to an IPv4 address, and the proxy has only IPv6";
 	default:
 		return "the socket cannot be prepared";
 	}
@@ -216,8 +220,14 @@ static int prepare(struct attempt *a, const struct route *route, int family)
 	a->start = sys_now_ns();
 	err = handshake_begin(a->hs, route, family, addresses, count,
 			      route_deadline(a->start));
+	if (err == -EAFNOSUPPORT && family == AF_INET) {
+		a->fresh = replace_prepare(a->fd);
+		err = a->fresh < 0 ? a->fresh
+		      : handshake_begin(a->hs, route, AF_INET6, addresses, count,
+					route_deadline(a->start));
+	}
 	a->hs->begun = a->start;
-	return err < 0 ? err : handshake_allow_ipv4(a->hs, a->fd, family);
+	return err < 0 || a->fresh >= 0 ? err : handshake_allow_ipv4(a->hs, a->fd, family);
 }
 
 static void look_at_options(struct attempt *a)
@@ -231,7 +241,7 @@ static void look_at_options(struct attempt *a)
 int tunnel_connect(int fd, const struct route *route,
 		   const struct sockaddr *addr, socklen_t len)
 {
-	struct attempt a = { .fd = fd };
+	struct attempt a = { .fd = fd, .fresh = -1 };
 	struct conn *conn;
 	int err;
 
@@ -252,14 +262,20 @@ int tunnel_connect(int fd, const struct route *route,
 		err = -EALREADY; /* another thread was faster */
 	if (err < 0) {
 		handshake_unref(a.hs);
+		if (a.fresh >= 0)
+			sys_close(a.fresh);
 		goto out;
 	}
+	if (a.fresh >= 0)
+		replace_stand_in(conn, fd, a.fresh);
 	conn->peer_len = sockaddr_keep(addr, len, &conn->peer);
 	look_at_options(&a);
 	drive_begin(conn, fd, a.hs);
 	epreg_hide(conn);
 	err = go(conn, &a);
 	drive_end(a.hs);
+	if (conn_state(conn) == CONN_FRESH)
+		replace_undo(conn, fd);
 out:
 	conn_unref(conn);
 	return err;
@@ -351,6 +367,16 @@ static int again(struct conn *conn, int fd)
 	return TUNNEL_FRESH;
 }
 
+/* The program's own socket comes back; what the other one still had to tell, connect(2) tells. */
+static int give_back(struct conn *conn, int fd, int result)
+{
+	int error = result == TUNNEL_FRESH ? sys_get_int(fd, SOL_SOCKET, SO_ERROR) : 0;
+
+	sys_disconnect(fd);
+	replace_undo(conn, fd);
+	return error != 0 ? handshake_errno(-error) : result;
+}
+
 int tunnel_again(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct conn *conn = fdtab_get(fd);
@@ -379,6 +405,8 @@ int tunnel_again(int fd, const struct sockaddr *addr, socklen_t len)
 	} else {
 		result = again(conn, fd);
 	}
+	if (conn_state(conn) == CONN_FRESH && atomic_load(&conn->replaced))
+		result = give_back(conn, fd, result);
 	conn_unref(conn);
 	return result;
 }

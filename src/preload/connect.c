@@ -9,6 +9,7 @@
 #include "socksify/dns_stream.h"
 #include "socksify/gate.h"
 #include "socksify/listener.h"
+#include "socksify/replace.h"
 #include "socksify/sys.h"
 #include "socksify/tunnel.h"
 
@@ -124,7 +125,8 @@ static bool has_local(int fd, union sockaddr_any *ret, socklen_t *ret_len)
 {
 	if (listener_is_on() && listener_name(fd, ret, ret_len))
 		return true;
-	return fdtab_is_gated(fd) && gate_local(fd, ret, ret_len);
+	return (fdtab_is_gated(fd) && gate_local(fd, ret, ret_len)) ||
+	       replace_name(fd, ret, ret_len);
 }
 
 /* getsockname(2) */
@@ -187,6 +189,8 @@ static int __attribute__((noinline)) get_gated(int fd, int level, int name, void
 	}
 	if (name == SO_PEERNAME && level == SOL_SOCKET)
 		return get_peer(fd, value, len);
+	if (name == SO_DOMAIN && level == SOL_SOCKET && replace_is(fd))
+		return give_option(AF_INET, value, len);
 	if ((name == SO_ERROR && level == SOL_SOCKET && gate_error(fd, &option) == 0) ||
 	    gate_get_option(fd, level, name, &option))
 		return give_option(option, value, len);
@@ -206,7 +210,11 @@ EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen
 		return get_gated(fd, level, name, value, len);
 	if (datagram_is_offload(level, name) && (fdtab_marks(fd) & FD_UDP) != 0)
 		return libc_result(-ENOPROTOOPT);
-	if (name == SO_PEERNAME && level == SOL_SOCKET && fdtab_has(fd))
-		return get_peer(fd, value, len);
+	if (level == SOL_SOCKET && (name == SO_PEERNAME || name == SO_DOMAIN) && fdtab_has(fd)) {
+		if (name == SO_PEERNAME)
+			return get_peer(fd, value, len);
+		if (replace_is(fd))
+			return give_option(AF_INET, value, len);
+	}
 	return REAL(getsockopt)(fd, level, name, value, len);
 }

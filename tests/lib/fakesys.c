@@ -52,7 +52,7 @@ static struct fake_file *open_file(int fd, enum fake_kind kind)
 
 	while (f->kind != FAKE_NONE)
 		f++;
-	*f = (struct fake_file){ .kind = kind, .refs = 1, .wakes = 1, .lowat = 1,
+	*f = (struct fake_file){ .kind = kind, .refs = 1, .wakes = 1, .lowat = 1, .domain = AF_INET,
 				 .connected_at = INT64_MAX,
 				 .sent_at = { INT64_MAX, INT64_MAX } };
 	fakesys.fds[fd] = f;
@@ -198,10 +198,13 @@ static int disconnect(struct fake_file *f)
 	return 0;
 }
 
-static const struct fake_server *find_server(const struct sockaddr_in *in)
+static const struct fake_server *find_server(const union sockaddr_any *addr)
 {
+	int host = addr->sa.sa_family == AF_INET6 ? addr->in6.sin6_addr.s6_addr[15]
+						  : (int)(ntohl(addr->in.sin_addr.s_addr) & 0xff);
+
 	for (int i = 0; i < FAKE_SERVERS; i++)
-		if (fakesys.servers[i].host == (int)(ntohl(in->sin_addr.s_addr) & 0xff))
+		if (fakesys.servers[i].host == host)
 			return &fakesys.servers[i];
 	return NULL;
 }
@@ -249,7 +252,7 @@ static int wait_connected(struct fake_file *f, int unfinished)
 
 static void start_connect(struct fake_file *f, const void *addr)
 {
-	memcpy(&f->peer, addr, sizeof(f->peer));
+	memcpy(&f->peer, addr, f->domain == AF_INET6 ? sizeof(f->peer.in6) : sizeof(f->peer.in));
 	f->server = find_server(&f->peer);
 	f->state = FAKE_CONNECTING;
 	f->told = false;
@@ -276,6 +279,8 @@ int sys_connect(int fd, const void *addr, socklen_t len)
 		return -EBADF;
 	if (sa->sa_family == AF_UNSPEC)
 		return disconnect(f);
+	if (sa->sa_family != f->domain)
+		return -EAFNOSUPPORT;
 	fake_hook(&fakesys.before_connect);
 	fakesys.connects++;
 	if (f->state == FAKE_CONNECTED && f->told)
@@ -405,6 +410,19 @@ static int *number_of(struct fake_file *f, int level, int name)
 	return name == TCP_CORK ? &f->cork : name == TCP_NODELAY ? &f->nodelay : NULL;
 }
 
+/* A connection that was made has a round trip. */
+static int tell_info(const struct fake_file *f, void *value, socklen_t len)
+{
+	static const uint8_t states[] = { [FAKE_CLOSED] = TCP_CLOSE, [FAKE_CONNECTING] = TCP_SYN_SENT,
+					  [FAKE_CONNECTED] = TCP_ESTABLISHED };
+	struct tcp_info tcp = { .tcpi_state = states[f->state] };
+
+	if (f->tcp_state != 0)
+		tcp.tcpi_state = (uint8_t)f->tcp_state;
+	memcpy(value, &tcp, len < sizeof(tcp) ? len : sizeof(tcp));
+	return 0;
+}
+
 int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
 	static const int possible[] = { ENOMEM, EINVAL, 0 };
@@ -421,10 +439,12 @@ int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	if (level == SOL_SOCKET && name == SO_PEERNAME) {
 		if (f->state != FAKE_CONNECTED)
 			return -ENOTCONN;
-		memcpy(value, &f->peer, sizeof(f->peer));
-		*len = sizeof(f->peer);
+		*len = f->domain == AF_INET6 ? sizeof(f->peer.in6) : sizeof(f->peer.in);
+		memcpy(value, &f->peer, *len);
 		return 0;
 	}
+	if (level == IPPROTO_TCP && name == TCP_INFO && f->kind == FAKE_SOCKET)
+		return tell_info(f, value, *len);
 	us = timeout_of(f, level, name);
 	if (us != NULL) {
 		struct timeval tv = { *us / 1000000, *us % 1000000 };
@@ -442,7 +462,7 @@ int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	else if (level == SOL_SOCKET && name == SO_PROTOCOL)
 		number = f->kind == FAKE_UDP ? IPPROTO_UDP : IPPROTO_TCP;
 	else if (level == SOL_SOCKET && name == SO_DOMAIN)
-		number = AF_INET;
+		number = f->domain;
 	memcpy(value, &number, sizeof(number));
 	*len = sizeof(number);
 	return 0;
@@ -473,13 +493,15 @@ int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len
 int sys_getpeername(int fd, void *addr, socklen_t *len)
 {
 	struct fake_file *f = fake_file(fd, FAKE_SOCKET);
+	socklen_t size;
 
 	if (f == NULL)
 		return -EBADF;
 	if (f->state != FAKE_CONNECTED)
 		return -ENOTCONN;
-	memcpy(addr, &f->peer, *len < sizeof(f->peer) ? *len : sizeof(f->peer));
-	*len = sizeof(f->peer);
+	size = f->domain == AF_INET6 ? sizeof(f->peer.in6) : sizeof(f->peer.in);
+	memcpy(addr, &f->peer, *len < size ? *len : size);
+	*len = size;
 	return 0;
 }
 

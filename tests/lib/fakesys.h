@@ -10,6 +10,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "socksify/target.h"
+
 #define FAKE_FDS 128
 #define FAKE_REGISTRATIONS 16
 #define FAKE_SERVERS 4
@@ -74,7 +76,10 @@ struct fake_file {
 	bool told;		/* a connect(2) returned 0 */
 	int error;		/* SO_ERROR */
 	int shut;		/* 1: reading, 2: writing */
-	struct sockaddr_in peer;
+	int domain, bound;	/* AF_INET or AF_INET6; the port, 0: none */
+	int tcp_state;		/* 0: as state says, for TCP_INFO */
+	bool bound_to_address;
+	union sockaddr_any peer;
 	const struct fake_server *server;
 	int64_t connected_at, sent_at[2];	/* INT64_MAX: not yet */
 	size_t seen;		/* octets that had arrived at the last look */

@@ -76,13 +76,13 @@ int sys_socket(int domain, int type, int protocol)
 	static const int possible[] = { EMFILE, ENOMEM, 0 };
 	int fd = FAKE_FDS - 1, err;
 
-	(void)domain;
 	(void)protocol;
 	if (fake_fault(&err, possible))
 		return err;
 	while (fakesys.fds[fd] != NULL)
 		fd--;
 	fake_socket(fd, (type & SOCK_NONBLOCK) != 0 ? O_NONBLOCK : 0);
+	fakesys.fds[fd]->domain = domain;
 	return fd;
 }
 
@@ -92,21 +92,46 @@ int sys_close(int fd)
 	return 0;
 }
 
+static int bind_tcp(struct fake_file *f, const union sockaddr_any *addr)
+{
+	static const int possible[] = { EADDRINUSE, ENOMEM, 0 };
+	int err;
+
+	if (f == NULL)
+		return -EBADF;
+	if (fake_fault(&err, possible))
+		return err;
+	f->bound = ntohs(addr->sa.sa_family == AF_INET6 ? addr->in6.sin6_port : addr->in.sin_port);
+	return 0;
+}
+
 int sys_bind(int fd, const void *addr, socklen_t len)
 {
 	static const int possible[] = { EADDRINUSE, ENOMEM, 0 };
 	struct fake_udp *u = fake_udp(fd);
 	int err;
 
-	(void)addr;
 	(void)len;
 	if (u == NULL)
-		return -EBADF;
+		return bind_tcp(fake_file(fd, FAKE_SOCKET), addr);
 	if (u->port != 0)
 		return -EINVAL;
 	if (fake_fault(&err, possible))
 		return err;
 	u->port = FAKE_PORT;
+	return 0;
+}
+
+static int name6(const struct fake_file *f, void *addr, socklen_t *len)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)f->bound) };
+
+	if (f->state != FAKE_CLOSED) {
+		in6.sin6_port = htons(40000);
+		in6.sin6_addr = in6addr_loopback;
+	}
+	memcpy(addr, &in6, *len < sizeof(in6) ? *len : sizeof(in6));
+	*len = sizeof(in6);
 	return 0;
 }
 
@@ -117,8 +142,13 @@ int sys_getsockname(int fd, void *addr, socklen_t *len)
 
 	if (fd < 0 || fd >= FAKE_FDS || fakesys.fds[fd] == NULL)
 		return -EBADF;
+	if (u == NULL && fakesys.fds[fd]->domain == AF_INET6)
+		return name6(fakesys.fds[fd], addr, len);
 	if (u == NULL && fakesys.fds[fd]->state != FAKE_CLOSED)
 		in = address(OWN_ADDRESS, 40000);
+	else if (u == NULL)
+		in = address(fakesys.fds[fd]->bound_to_address ? OWN_ADDRESS : 0,
+			     (uint16_t)fakesys.fds[fd]->bound);
 	memcpy(addr, &in, *len < sizeof(in) ? *len : sizeof(in));
 	*len = sizeof(in);
 	return 0;

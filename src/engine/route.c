@@ -168,9 +168,14 @@ static int decide(int fd, enum speech speech, struct route *route)
 		return refuse(speech, t, -ECONNREFUSED, "a local resolver would ask for us");
 	switch (d.action) {
 	case RULE_DIRECT:
-		/* A pool name that a rule makes direct has no address to go to. */
+		/*
+		 * A rule of ports alone makes a name direct that has an address of the pool.
+		 * To find the real one may take a wait, which connect(2) of a socket that
+		 * does not block must not; and before that nobody knew the port.
+		 */
 		if (t->kind == TARGET_NAME)
-			return refuse(speech, t, -EHOSTUNREACH, "a direct name was resolved remotely");
+			return refuse(speech, t, -EHOSTUNREACH,
+				      "a direct rule for the port alone resolves no name: write direct HOST:PORT");
 		tell_direct(fd, speech, t, d.why);
 		route->verdict = ROUTE_DIRECT;
 		return 0;

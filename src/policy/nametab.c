@@ -7,7 +7,7 @@
 
 #include "nametab_word.h"
 
-#define MAGIC UINT64_C(0x32304c4f4f504b53) /* "SKPOOL02" */
+#define MAGIC UINT64_C(0x33304c4f4f504b53) /* "SKPOOL03" */
 #define TRIES_MAX 1000 /* in a sound table somebody else adds a name in each that fails */
 
 /*
@@ -23,6 +23,16 @@
 static uint32_t slot_index(uint64_t slot)
 {
 	return ((uint32_t)slot & INDEX_MASK) - 1; /* 0 is no index: out of range */
+}
+
+static _Atomic uint64_t *head_at(struct nametab *tab, uint32_t bucket)
+{
+	return &tab->line[0][bucket].slot[0];
+}
+
+static _Atomic uint64_t *slot_at(struct nametab *tab, uint32_t bucket, uint32_t i)
+{
+	return &tab->line[(i + 1) / NAMETAB_PER_LINE][bucket].slot[(i + 1) % NAMETAB_PER_LINE];
 }
 
 static uint64_t spread(uint64_t h)
@@ -148,13 +158,13 @@ static bool is_name(struct nametab *tab, uint64_t slot, const union nametab_key 
 }
 
 /* Slots are filled from the first on, and never emptied. */
-static bool find(struct nametab *tab, struct nametab_bucket *bucket, uint64_t head,
+static bool find(struct nametab *tab, uint32_t bucket, uint64_t head,
 		 const union nametab_key *key, uint64_t h, struct nametab_ref *ret)
 {
 	if (is_name(tab, head, key, h, ret))
 		return true;
 	for (uint32_t i = 0; i < NAMETAB_SLOTS; i++) {
-		uint64_t slot = atomic_load_explicit(&bucket->slot[i], memory_order_acquire);
+		uint64_t slot = atomic_load_explicit(slot_at(tab, bucket, i), memory_order_acquire);
 
 		if (slot == 0)
 			break;
@@ -165,17 +175,17 @@ static bool find(struct nametab *tab, struct nametab_bucket *bucket, uint64_t he
 }
 
 /* A slot that is empty or stands for no name any more, and what is in it; NULL when there is none. */
-static _Atomic uint64_t *free_slot(struct nametab *tab, struct nametab_bucket *bucket,
+static _Atomic uint64_t *free_slot(struct nametab *tab, uint32_t bucket,
 				   uint32_t start, uint64_t *ret)
 {
 	for (uint32_t i = 0; i < NAMETAB_SLOTS; i++) {
-		if (atomic_load(&bucket->slot[i]) == 0) {
+		if (atomic_load(slot_at(tab, bucket, i)) == 0) {
 			*ret = 0;
-			return &bucket->slot[i];
+			return slot_at(tab, bucket, i);
 		}
 	}
 	for (uint32_t i = 0; i < NAMETAB_SLOTS; i++) {
-		_Atomic uint64_t *at = &bucket->slot[(start + i) % NAMETAB_SLOTS];
+		_Atomic uint64_t *at = slot_at(tab, bucket, (start + i) % NAMETAB_SLOTS);
 		uint64_t slot = atomic_load(at);
 
 		if (!is_live(tab, slot_index(slot), word_gen(slot))) {
@@ -186,10 +196,10 @@ static _Atomic uint64_t *free_slot(struct nametab *tab, struct nametab_bucket *b
 	return NULL;
 }
 
-static bool has_slot(struct nametab_bucket *bucket, uint64_t head)
+static bool has_slot(struct nametab *tab, uint32_t bucket, uint64_t head)
 {
 	for (uint32_t i = 0; i < NAMETAB_SLOTS; i++) {
-		uint64_t slot = atomic_load(&bucket->slot[i]);
+		uint64_t slot = atomic_load(slot_at(tab, bucket, i));
 
 		if (slot == head || slot == 0)
 			return slot == head;
@@ -202,11 +212,11 @@ static bool has_slot(struct nametab_bucket *bucket, uint64_t head)
  * there may not live to do it.  Several may do so at the same time: then it is
  * in two slots at worst.  Returns false when there is no room for it.
  */
-static bool settle(struct nametab *tab, struct nametab_bucket *bucket, uint64_t head)
+static bool settle(struct nametab *tab, uint32_t bucket, uint64_t head)
 {
 	if (head == 0 || (head & DONE) != 0)
 		return true;
-	while (!has_slot(bucket, head) && atomic_load(&bucket->head) == head &&
+	while (!has_slot(tab, bucket, head) && atomic_load(head_at(tab, bucket)) == head &&
 	       is_live(tab, slot_index(head), word_gen(head))) {
 		uint64_t seen;
 		_Atomic uint64_t *slot = free_slot(tab, bucket, word_gen(head), &seen);
@@ -215,19 +225,19 @@ static bool settle(struct nametab *tab, struct nametab_bucket *bucket, uint64_t 
 			return false;
 		atomic_compare_exchange_strong(slot, &seen, head);
 	}
-	atomic_compare_exchange_strong(&bucket->head, &head, head | DONE);
+	atomic_compare_exchange_strong(head_at(tab, bucket), &head, head | DONE);
 	return true;
 }
 
 /* Room in a full bucket: the name in it that was longest out of use, if it was for long enough. */
-static bool evict(struct nametab *tab, struct nametab_bucket *bucket)
+static bool evict(struct nametab *tab, uint32_t bucket)
 {
 	uint32_t now = second_now(), oldest = NAMETAB_OLD_S;
 	struct nametab_ref victim = { NAMETAB_SIZE, 0 };
 	uint64_t seen = 0;
 
 	for (uint32_t i = 0; i < NAMETAB_SLOTS; i++) {
-		uint64_t slot = atomic_load(&bucket->slot[i]), word;
+		uint64_t slot = atomic_load(slot_at(tab, bucket, i)), word;
 		uint32_t index = slot_index(slot);
 
 		if (!is_live(tab, index, word_gen(slot)))
@@ -268,12 +278,12 @@ static int prepare(struct nametab *tab, const union nametab_key *key, uint64_t h
 int nametab_add(struct nametab *tab, const union nametab_key *key, struct nametab_ref *ret)
 {
 	uint64_t h = hash(tab, key), head, seen;
-	struct nametab_bucket *bucket = &tab->bucket[(h >> 32) % NAMETAB_BUCKETS];
+	uint32_t bucket = (uint32_t)(h >> 32) % NAMETAB_BUCKETS;
 	struct nametab_ref mine = { 0, 0 }, found = { 0, 0 };
 	int err = -EAGAIN;
 
 	for (int tries = 0; tries < TRIES_MAX; tries++) {
-		head = atomic_load(&bucket->head);
+		head = atomic_load(head_at(tab, bucket));
 		if (find(tab, bucket, head, key, h, &found)) {
 			err = 0;
 			break;
@@ -292,7 +302,7 @@ int nametab_add(struct nametab *tab, const union nametab_key *key, struct nameta
 		if (head != 0)
 			head |= DONE;
 		seen = (uint64_t)mine.gen << 32 | ((uint32_t)h & TAG_MASK) | (mine.index + 1);
-		if (!atomic_compare_exchange_strong(&bucket->head, &head, seen))
+		if (!atomic_compare_exchange_strong(head_at(tab, bucket), &head, seen))
 			continue;
 		(void)settle(tab, bucket, seen);
 		found = mine;
@@ -372,7 +382,7 @@ int nametab_format(struct nametab *tab, bool shares_storage)
 		atomic_store(&tab->numbers.backed, NAMETAB_SIZE);
 	} else {
 		if (!nametab_back(tab, offsetof(struct nametab, word)) ||
-		    !nametab_back(tab->bucket, sizeof(tab->bucket)))
+		    !nametab_back(tab->line, sizeof(tab->line)))
 			return -ENOSPC;
 		nametab_reserve(tab);
 		if (atomic_load(&tab->numbers.backed) == 0)

@@ -20,7 +20,10 @@
 
 #define NAMETAB_SIZE 131072u	/* 198.18.0.0/15 */
 #define NAMETAB_BUCKETS 2048u
-#define NAMETAB_SLOTS 127u /* a full table has 64 names in a bucket; in none so many */
+#define NAMETAB_PER_LINE 8u
+#define NAMETAB_LINES 16u
+/* A full table has 64 names in a bucket; in none so many. */
+#define NAMETAB_SLOTS (NAMETAB_LINES * NAMETAB_PER_LINE - 1)
 #define NAMETAB_PER_PAGE 15u
 #define NAMETAB_CHUNK (68u * NAMETAB_PER_PAGE)	/* names whose storage is reserved at once */
 #define NAMETAB_TOUCH_S 60	/* the time of the last use is exact to so many seconds */
@@ -43,12 +46,13 @@ struct nametab_page {
 };
 
 /*
- * The names with one hash.  The head is the one that came last; its change is
- * what adds a name.  Then it is copied into a slot, by whoever comes by.
+ * The names with one hash, a bucket: a head and slots.  The head is the one
+ * that came last; its change is what adds a name.  Then it is copied into a
+ * slot, by whoever comes by.  The first lines of all buckets lie side by side,
+ * and so on, so that few names need few pages.
  */
-struct nametab_bucket {
-	_Atomic uint64_t head;
-	_Atomic uint64_t slot[NAMETAB_SLOTS];
+struct nametab_line {
+	_Alignas(64) _Atomic uint64_t slot[NAMETAB_PER_LINE]; /* of the first line: [0] is the head */
 };
 
 struct nametab_fixed {
@@ -74,7 +78,7 @@ struct nametab {
 		uint8_t whole_page[65536]; /* the largest of any machine */
 	};
 	_Atomic uint64_t word[NAMETAB_SIZE]; /* generation, time, state */
-	struct nametab_bucket bucket[NAMETAB_BUCKETS];
+	struct nametab_line line[NAMETAB_LINES][NAMETAB_BUCKETS];
 	struct nametab_page page[(NAMETAB_SIZE + NAMETAB_PER_PAGE - 1) / NAMETAB_PER_PAGE];
 };
 

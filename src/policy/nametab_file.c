@@ -12,9 +12,9 @@
 
 #include "nametab.h"
 
-#define FILE_NAME "names-2"	/* with the version of the layout: another one has its own */
-#define NEW_NAME "names-2.new"
-#define OLD_NAME "names-1"
+#define FILE_NAME "names-3"	/* with the version of the layout: another one has its own */
+#define NEW_NAME "names-3.new"
+#define OLD_NAME "names-2"
 
 /* XDG Base Directory Specification: the sticky bit keeps it from being cleaned up. */
 #define FILE_MODE (S_ISVTX | S_IRUSR | S_IWUSR)

@@ -47,7 +47,7 @@ void make_pool_dir(void)
 	strcpy(parent, "/tmp/namepool.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(parent));
 	snprintf(pool_dir, sizeof(pool_dir), "%s/pool", parent);
-	snprintf(pool_file, sizeof(pool_file), "%s/names-2", pool_dir);
+	snprintf(pool_file, sizeof(pool_file), "%s/names-3", pool_dir);
 }
 
 void remove_pool_dir(void)

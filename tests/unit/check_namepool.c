@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -200,6 +201,33 @@ START_TEST(new_names_need_no_system_call)
 }
 END_TEST
 
+static long page_faults(void)
+{
+	struct rusage usage;
+
+	ck_assert_int_eq(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_minflt;
+}
+
+/* Each page costs a fault, which is many times what a name costs; whoever makes the file has all of them. */
+START_TEST(few_names_need_few_pages)
+{
+	struct target t;
+	long before;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(namepool_open(pool_dir, NULL) != 0);
+	wait_for(pid);
+	ck_assert_int_eq(namepool_open(pool_dir, NULL), 0);
+	before = page_faults();
+	for (int i = 0; i < 400; i++)
+		ck_assert_int_eq(ask(i, &t), 0);
+	/* 32 for the first lines of all buckets, 28 for the texts, and some */
+	ck_assert_int_lt(page_faults() - before, 100);
+}
+END_TEST
+
 START_TEST(the_pool_outlives_rights_root_and_descriptors)
 {
 	struct target before;
@@ -362,6 +390,7 @@ int main(void)
 	tcase_add_test(t, the_pool_is_shared_by_unrelated_processes);
 	tcase_add_test(t, without_a_folder_a_child_shares_it_still);
 	tcase_add_test(t, new_names_need_no_system_call);
+	tcase_add_test(t, few_names_need_few_pages);
 	tcase_add_test(t, the_pool_outlives_rights_root_and_descriptors);
 	tcase_add_test(t, a_full_pool_says_so_and_keeps_what_it_has);
 	tcase_add_test(t, a_fresh_answer_is_never_recycled_and_the_longest_unused_is);

@@ -238,7 +238,7 @@ START_TEST(the_file_of_an_older_version_goes)
 	char old[80];
 	FILE *f;
 
-	snprintf(old, sizeof(old), "%s/names-1", pool_dir);
+	snprintf(old, sizeof(old), "%s/names-2", pool_dir);
 	ck_assert_int_eq(mkdir(pool_dir, 0700), 0);
 	f = fopen(old, "w");
 	ck_assert_ptr_nonnull(f);

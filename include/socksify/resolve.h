@@ -41,10 +41,11 @@ struct resolve_list {
  * resolve_all - who answers for @name, and what?
  * @name:   no numeric address; NUL-terminated
  * @family: AF_INET, AF_INET6, or AF_UNSPEC, which gets an IPv4 address of the pool
+ * @both:   AF_UNSPEC gets the IPv6 address of the pool, too, in the second place
  * @ret:    set for RESOLVE_ADDRESS; with dns tcp and dns tor there may be
  *          several addresses, for AF_UNSPEC of both families, and it may wait for them
  */
-enum resolve_how resolve_all(const char *name, int family, struct resolve_list *ret);
+enum resolve_how resolve_all(const char *name, int family, bool both, struct resolve_list *ret);
 
 /* resolve_name - the same, the first address alone. */
 enum resolve_how resolve_name(const char *name, int family, struct target *ret);

@@ -74,14 +74,17 @@ static bool is_host_name(const char *name, size_t len)
 	return name[0] != '-' && !digits;
 }
 
-static enum resolve_how from_pool(const char *name, size_t len, int family,
-				  struct target *ret)
+static enum resolve_how from_pool(const char *name, size_t len, int family, bool both,
+				  struct resolve_list *ret)
 {
 	if (!is_host_name(name, len))
 		return RESOLVE_NOTHING;
 	/* The proxy is asked for the name as typed, without the dot that only stops searches. */
-	if (namepool_address(name, len, family, ret) < 0)
+	if (namepool_address(name, len, family, &ret->addresses[0]) < 0)
 		return RESOLVE_AGAIN;
+	if (family == AF_UNSPEC && both &&
+	    namepool_address(name, len, AF_INET6, &ret->addresses[1]) == 0)
+		ret->count = 2;
 	return RESOLVE_ADDRESS;
 }
 
@@ -130,7 +133,7 @@ static enum resolve_how from_hosts(unsigned known, int family)
 								   : RESOLVE_NO_ADDRESS;
 }
 
-enum resolve_how resolve_all(const char *name, int family, struct resolve_list *ret)
+enum resolve_how resolve_all(const char *name, int family, bool both, struct resolve_list *ret)
 {
 	struct wanted w = { .name = name, .len = strlen(name) };
 
@@ -146,9 +149,9 @@ enum resolve_how resolve_all(const char *name, int family, struct resolve_list *
 	case RESOLVE_OF_PROXY:
 		if (resolve_has_resolver())
 			return resolver_addresses(name, w.len, family, ret);
-		return from_pool(name, w.len, family, &ret->addresses[0]);
+		return from_pool(name, w.len, family, both, ret);
 	case RESOLVE_OF_ONION:
-		return from_pool(name, w.len, family, &ret->addresses[0]);
+		return from_pool(name, w.len, family, both, ret);
 	case RESOLVE_OF_UNKNOWN:
 		return RESOLVE_DOWN;
 	case RESOLVE_OF_NOBODY:
@@ -160,7 +163,7 @@ enum resolve_how resolve_all(const char *name, int family, struct resolve_list *
 enum resolve_how resolve_name(const char *name, int family, struct target *ret)
 {
 	struct resolve_list list;
-	enum resolve_how how = resolve_all(name, family, &list);
+	enum resolve_how how = resolve_all(name, family, false, &list);
 
 	if (how == RESOLVE_ADDRESS)
 		*ret = list.addresses[0];

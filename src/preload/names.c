@@ -197,7 +197,8 @@ static int look_up(const char *node, const char *service, const struct addrinfo 
 
 	if (err != 0)
 		return refuse(err, node, service, &asked, ret);
-	how = resolve_all(name, asked.ai_family, &list);
+	/* Who asks for what is of use here is told of one way: IPv4, which every program knows. */
+	how = resolve_all(name, asked.ai_family, (asked.ai_flags & AI_ADDRCONFIG) == 0, &list);
 	switch (how) {
 	case RESOLVE_LIBC:
 		nss_keep_local();

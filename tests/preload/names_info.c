@@ -95,6 +95,9 @@ void names_getaddrinfo(void)
 	all_flags("www.known.test");
 	all_flags("WWW.Known.Test");
 	all_flags("www.known.test.");
+	ask("www.known.test", "80", 0, AF_UNSPEC, SOCK_STREAM);
+	ask("www.known.test", NULL, AI_CANONNAME, AF_UNSPEC, 0);
+	ask("www.known.test", "80", AI_ADDRCONFIG, AF_UNSPEC, SOCK_STREAM);
 	ask("s\303\266k.known.test", "80", AI_IDN, AF_INET, SOCK_STREAM);
 	ask(NULL, NULL, 0, AF_UNSPEC, 0);
 	services(NULL);

@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,17 @@ static void connected(int fd)
 	expect(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0, "getsockopt");
 }
 
+static void new_name(void)
+{
+	static int count;
+	struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM }, *list;
+	char name[32];
+
+	snprintf(name, sizeof(name), "n%d.example.test", count++);
+	expect(getaddrinfo(name, "80", &hints, &list) == 0, "getaddrinfo");
+	freeaddrinfo(list);
+}
+
 static void repeat(const char *name, void (*fn)(void))
 {
 	fn(); /* once for what is only done once */
@@ -95,8 +107,8 @@ int main(int argc, char **argv)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: counts PORT\n");
+	if (argc < 2) {
+		fprintf(stderr, "usage: counts PORT [names]\n");
 		return 2;
 	}
 	to.sin_family = AF_INET;
@@ -111,5 +123,7 @@ int main(int argc, char **argv)
 		connected(fd);
 	mark("end");
 	close(fd);
+	for (int i = 0; argc > 2 && i < 5; i++)
+		repeat("name", new_name);
 	return 0;
 }

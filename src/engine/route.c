@@ -139,10 +139,16 @@ static bool is_many(const struct target *t)
 	       (t->kind == TARGET_IPV6 && t->ip[0] == 0xff);
 }
 
-/* In remote mode a query is for us, whoever it is sent to, unless a rule says direct. */
-static bool is_query(const struct target *t, const struct decision *d)
+/*
+ * A query is for us, whoever it is sent to, unless a rule says direct.  In local
+ * mode too, for .onion's sake (RFC 7686); a stream goes its way then, since it
+ * may be a zone transfer.
+ */
+static bool is_query(enum speech speech, const struct target *t, const struct decision *d)
 {
-	return config->dns != DNS_LOCAL && t->port == 53 && d->action != RULE_BLOCK &&
+	if (speech != SPEAKS_UDP && (speech != SPEAKS_TCP || config->dns == DNS_LOCAL))
+		return false;
+	return t->port == 53 && d->action != RULE_BLOCK &&
 	       (d->action != RULE_DIRECT || d->rule == NULL) && !is_many(t);
 }
 
@@ -162,7 +168,7 @@ static int decide(int fd, enum speech speech, struct route *route)
 
 	route->why = d.why;
 	route->proxy = d.proxy;
-	if ((speech == SPEAKS_UDP || speech == SPEAKS_TCP) && is_query(t, &d))
+	if (is_query(speech, t, &d))
 		return take_query(route, &d);
 	if (is_hidden_query(t, &d))
 		return refuse(speech, t, -ECONNREFUSED, "a local resolver would ask for us");

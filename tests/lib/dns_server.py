@@ -7,6 +7,9 @@ What it does is in the name's first label:
     hang         nothing, and the connection stays
     close        the connection ends without an answer
     short        half an answer, then the end
+    long         a length that is longer than what follows, and the connection stays
+    drip         the answer, octet by octet
+    big          more addresses than a datagram has room for
     lie-id       an answer with another ID
     lie-name     an answer to another question
     none         NXDOMAIN
@@ -39,6 +42,8 @@ def records(name, kind):
     if kind in (A, AAAA) and name.startswith("alias."):
         found.append(record(owner, CNAME, wire("real.test")))
         owner = wire("real.test")
+    if name.startswith("big.") and kind == A:
+        return [record(owner, A, bytes([192, 0, 2, last])) for last in range(1, 101)]
     if kind in data:
         found.append(record(owner, kind, data[kind]))
     return found
@@ -77,6 +82,15 @@ class Handler(socketserver.StreamRequestHandler):
         flags = 0x8180 | (3 if first == "none" else 0)
         message = ident + struct.pack(">5H", flags, 1, len(found), 0, 0) + question + b"".join(found)
         framed = struct.pack(">H", len(message)) + message
+        if first == "long":
+            self.wfile.write(struct.pack(">H", len(message) + 1) + message)
+            self.rfile.read()
+            return False
+        if first == "drip":
+            for octet in framed:
+                self.wfile.write(bytes([octet]))
+                self.wfile.flush()
+            return True
         self.wfile.write(framed if first != "short" else framed[: len(framed) // 2])
         return first != "short"
 

@@ -93,7 +93,8 @@ static void ask_tor(const char *name, size_t len, struct lookup **lookups, size_
 			.rcode = err == 0 ? DNS_NOERROR : DNS_NXDOMAIN };
 		if (err == 0 && address.kind == kind)
 			note_address(&lookups[i]->answer, &address);
-		keep(lookups[i], TOR_TTL);
+		/* Tor says the same when it has no circuit yet, so that no is for now. */
+		keep(lookups[i], err == 0 ? TOR_TTL : 0);
 	}
 }
 

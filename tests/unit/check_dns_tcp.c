@@ -256,6 +256,9 @@ START_TEST(tor_is_asked_for_addresses_and_names)
 	ck_assert_int_eq(resolver_addresses("t.x", 3, AF_INET6, &list), RESOLVE_NO_ADDRESS);
 	serve(none, sizeof(none) - 1, false);
 	ck_assert_int_eq(resolver_addresses("u.x", 3, AF_UNSPEC, &list), RESOLVE_NOTHING);
+	/* A no is not remembered. */
+	serve(address, sizeof(address) - 1, false);
+	ck_assert_int_eq(resolver_addresses("u.x", 3, AF_INET, &list), RESOLVE_ADDRESS);
 	ck_assert_int_eq(target_from_host("192.0.2.7", 9, 9, &t), 0);
 	serve(name, sizeof(name) - 1, false);
 	ck_assert_int_eq(resolver_name(&t, &got), RESOLVE_ADDRESS);

@@ -7,6 +7,7 @@
 #ifndef SOCKSIFY_EPREG_H
 #define SOCKSIFY_EPREG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 
@@ -60,7 +61,11 @@ struct conn *epreg_conn(const struct epoll_event *event, bool *ret_ours, int *re
 bool epreg_any(void);
 
 /* Was there ever one that was hidden?  Else no event can be ours.  One relaxed load. */
-bool epreg_ever_hidden(void);
+extern _Atomic bool epreg_hidden_once;
+static inline bool epreg_ever_hidden(void)
+{
+	return atomic_load_explicit(&epreg_hidden_once, memory_order_relaxed);
+}
 
 /* The connection goes; an epoll set was closed. */
 void epreg_forget(struct conn *conn);

@@ -35,16 +35,11 @@ static struct epreg table[EPREG_MAX];
 static struct epreg *unused;
 static uint32_t ever_used;	/* of the table */
 static _Atomic int remembered;
-static _Atomic bool ever_hidden;
+_Atomic bool epreg_hidden_once;
 
 bool epreg_any(void)
 {
 	return atomic_load_explicit(&remembered, memory_order_relaxed) != 0;
-}
-
-bool epreg_ever_hidden(void)
-{
-	return atomic_load_explicit(&ever_hidden, memory_order_relaxed);
 }
 
 bool epreg_has(const struct conn *conn)
@@ -167,7 +162,7 @@ static int hide(struct epreg *r)
 {
 	struct epoll_event event = ours(r);
 
-	atomic_store_explicit(&ever_hidden, true, memory_order_relaxed);
+	atomic_store_explicit(&epreg_hidden_once, true, memory_order_relaxed);
 	r->hidden = true;
 	return replace(r, &event);
 }
@@ -209,7 +204,7 @@ static int set_hidden(struct conn *conn, int epfd, int op, int fd, struct epoll_
 		r->events = event->events;
 		r->data = event->data;
 		r->hidden = true;
-		atomic_store_explicit(&ever_hidden, true, memory_order_relaxed);
+		atomic_store_explicit(&epreg_hidden_once, true, memory_order_relaxed);
 		e = ours(r);
 		err = sys_epoll_ctl(epfd, op, fd, &e);
 		if (err < 0)
@@ -350,7 +345,7 @@ void epreg_lay(struct conn *conn)
 	if (!epreg_has(conn))
 		return;
 	lock_engine(&mask);
-	atomic_store_explicit(&ever_hidden, true, memory_order_relaxed);
+	atomic_store_explicit(&epreg_hidden_once, true, memory_order_relaxed);
 	for (struct epreg *r = conn->epregs; r != NULL; r = r->next) {
 		struct epoll_event event = ours(r);
 

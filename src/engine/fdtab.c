@@ -261,11 +261,21 @@ void fdtab_close_range(unsigned low, unsigned high)
 		fdtab_close((int)fd);
 }
 
+/* Are both slots those of one settled connection? */
+static bool is_settled(uint64_t one, uint64_t other)
+{
+	return one == other && has_conn(one) && conn_state(conn_of(one)) == CONN_CONNECTED;
+}
+
 void fdtab_dup(int from, int to)
 {
 	struct conn *conn;
 
 	if (from == to || !in_range(from) || !in_range(to) || (!fdtab_has(from) && !fdtab_has(to)))
+		return;
+	/* The last duplicate had the same number: fdtab_close() left it. */
+	if (is_settled(atomic_load_explicit(&fdtab_slots[from], memory_order_relaxed),
+		       atomic_load_explicit(&fdtab_slots[to], memory_order_relaxed)))
 		return;
 	if (!may_change(atomic_load(&fdtab_slots[to])))
 		return;

@@ -129,13 +129,12 @@ static bool has_local(int fd, union sockaddr_any *ret, socklen_t *ret_len)
 	       replace_name(fd, ret, ret_len);
 }
 
-/* getsockname(2) */
-EXPORT int getsockname(int fd, struct sockaddr *restrict addr, socklen_t *restrict len)
+static int __attribute__((noinline)) tell_local(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	union sockaddr_any local;
 	socklen_t room, local_len;
 
-	if (!__builtin_expect(fdtab_has(fd), 0) || !has_local(fd, &local, &local_len))
+	if (!has_local(fd, &local, &local_len))
 		return REAL(getsockname)(fd, addr, len);
 	room = len != NULL ? *len : 0;
 	if (REAL(getsockname)(fd, addr, len) < 0)
@@ -143,6 +142,14 @@ EXPORT int getsockname(int fd, struct sockaddr *restrict addr, socklen_t *restri
 	memcpy(addr, &local, room < local_len ? room : local_len);
 	*len = local_len;
 	return 0;
+}
+
+/* getsockname(2) */
+EXPORT int getsockname(int fd, struct sockaddr *restrict addr, socklen_t *restrict len)
+{
+	if (fdtab_has(fd) && (listener_is_on() || fdtab_is_gated(fd)))
+		return tell_local(fd, addr, len);
+	return REAL(getsockname)(fd, addr, len);
 }
 
 /* An option whose value is ours to tell. */
@@ -200,11 +207,10 @@ static int __attribute__((noinline)) get_gated(int fd, int level, int name, void
 /* An option that connects: libsctp goes on with the one of setsockopt(2), which is judged. */
 #define SCTP_SOCKOPT_CONNECTX3 111
 
-/* getsockopt(2) */
-EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict len)
+static int __attribute__((noinline)) get_special(int fd, int level, int name, void *value,
+						 socklen_t *len)
 {
-	if (__builtin_expect(level == IPPROTO_SCTP, 0) && name == SCTP_SOCKOPT_CONNECTX3 &&
-	    !preload_is_off())
+	if (level == IPPROTO_SCTP && name == SCTP_SOCKOPT_CONNECTX3 && !preload_is_off())
 		return libc_result(-ENOPROTOOPT);
 	if (fdtab_is_gated(fd))
 		return get_gated(fd, level, name, value, len);
@@ -216,5 +222,15 @@ EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen
 		if (replace_is(fd))
 			return give_option(AF_INET, value, len);
 	}
+	return REAL(getsockopt)(fd, level, name, value, len);
+}
+
+/* getsockopt(2) */
+EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict len)
+{
+	if (__builtin_expect(level == SOL_SOCKET ? name == SO_PEERNAME
+			     : level == IPPROTO_UDP || level == IPPROTO_SCTP, 0) ||
+	    fdtab_is_gated(fd))
+		return get_special(fd, level, name, value, len);
 	return REAL(getsockopt)(fd, level, name, value, len);
 }

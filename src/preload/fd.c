@@ -8,16 +8,23 @@
 #include "socksify/own.h"
 #include "socksify/report.h"
 
-/* close(2) */
-EXPORT int close(int fd)
+static __attribute__((noinline)) int close_known(int fd)
 {
 	if (own_is(fd))
 		return libc_result(-EBADF); /* as far as the program knows */
-	if (__builtin_expect(fdtab_state(fd) == CONN_OWED, 0))
+	if (fdtab_state(fd) == CONN_OWED)
 		gate_close(fd);
 	if (report_has_lines())
 		report_close(fd);
 	fdtab_close(fd);
+	return REAL(close)(fd);
+}
+
+/* close(2) */
+EXPORT int close(int fd)
+{
+	if (__builtin_expect(fdtab_has(fd), 0))
+		return close_known(fd);
 	return REAL(close)(fd);
 }
 
@@ -94,15 +101,21 @@ static void finish_for_stdio(int from, int to)
 		gate_finish(from);
 }
 
+static inline void note_duplicate(int from, int to)
+{
+	if (!fdtab_has(from) && !fdtab_has(to))
+		return;
+	finish_for_stdio(from, to);
+	fdtab_dup(from, to);
+}
+
 /* dup(2) */
 EXPORT int dup(int fd)
 {
 	int result = REAL(dup)(fd);
 
-	if (result >= 0) {
-		finish_for_stdio(fd, result);
-		fdtab_dup(fd, result);
-	}
+	if (result >= 0)
+		note_duplicate(fd, result);
 	return result;
 }
 
@@ -150,18 +163,18 @@ static inline bool is_noted(int command)
 	return command == F_SETFL || command == F_DUPFD || command == F_DUPFD_CLOEXEC;
 }
 
-static void note_fcntl(int fd, int command, long argument, int result)
+static int note_fcntl(int fd, int command, long argument, int result)
 {
 	if (result < 0)
-		return;
+		return result;
 	if (command != F_SETFL) {
-		finish_for_stdio(fd, result);
-		fdtab_dup(fd, result);
+		note_duplicate(fd, result);
 	} else if ((argument & O_NONBLOCK) != 0) {
 		fdtab_change_marks(fd, FD_NONBLOCK, 0);
 	} else {
 		fdtab_change_marks(fd, 0, FD_NONBLOCK);
 	}
+	return result;
 }
 
 /* fcntl(2): the third argument is an int or a pointer, and travels as a long. */
@@ -169,15 +182,13 @@ EXPORT int fcntl(int fd, int command, ...)
 {
 	va_list rest;
 	long argument;
-	int result;
 
 	va_start(rest, command);
 	argument = va_arg(rest, long);
 	va_end(rest);
-	result = REAL(fcntl)(fd, command, argument);
 	if (__builtin_expect(is_noted(command), 0))
-		note_fcntl(fd, command, argument, result);
-	return result;
+		return note_fcntl(fd, command, argument, REAL(fcntl)(fd, command, argument));
+	return REAL(fcntl)(fd, command, argument);
 }
 
 EXPORT int __fcntl(int fd, int command, ...)
@@ -195,13 +206,11 @@ EXPORT int fcntl64(int fd, int command, ...)
 {
 	va_list rest;
 	long argument;
-	int result;
 
 	va_start(rest, command);
 	argument = va_arg(rest, long);
 	va_end(rest);
-	result = REAL(fcntl64)(fd, command, argument);
 	if (__builtin_expect(is_noted(command), 0))
-		note_fcntl(fd, command, argument, result);
-	return result;
+		return note_fcntl(fd, command, argument, REAL(fcntl64)(fd, command, argument));
+	return REAL(fcntl64)(fd, command, argument);
 }

@@ -24,10 +24,12 @@ static inline int may_receive(int fd, int flags)
 	{                                                        \
 		int err;                                         \
                                                                  \
-		if (__builtin_expect(fdtab_is_relayed(fd), 0))   \
+		if (__builtin_expect(!wait_has_gated(), 1))      \
+			return REAL(name) passed;                \
+		if (fdtab_is_relayed(fd))                        \
 			return relayed;                          \
 		err = gate;                                      \
-		if (__builtin_expect(err < 0, 0))                \
+		if (err < 0)                                     \
 			return libc_result(err);                 \
 		return REAL(name) passed;                        \
 	}

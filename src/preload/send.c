@@ -138,9 +138,9 @@ static ssize_t __attribute__((noinline)) send_noted(int fd, const struct msghdr 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	/* Nothing that concerns us: no address, and no handshake anywhere. */
-	if (msg != NULL && msg->msg_name == NULL && !wait_has_gated())
-		return REAL(sendmsg)(fd, msg, flags);
-	return send_noted(fd, msg, flags);
+	if (__builtin_expect(wait_has_gated() || msg == NULL || msg->msg_name != NULL, 0))
+		return send_noted(fd, msg, flags);
+	return REAL(sendmsg)(fd, msg, flags);
 }
 
 /* The first message that names an address; NULL: none does. */

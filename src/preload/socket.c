@@ -14,6 +14,7 @@
 #include "socksify/log.h"
 #include "socksify/route.h"
 #include "socksify/sys.h"
+#include "socksify/wait.h"
 
 #define TYPE_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 
@@ -156,25 +157,24 @@ static int may_connectx(int fd, const char *list, socklen_t len)
 	return 0;
 }
 
-/* setsockopt(2): what a handshake has to set aside is noted, so that it need not ask. */
-EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+static int __attribute__((noinline)) set_special(int fd, int level, int name, const void *value,
+						 socklen_t len)
 {
 	int result;
 
 	if (level == IPPROTO_TCP && name == TCP_NODELAY && fdtab_is_gated(fd) &&
 	    is_kept(fd, level, name, value, len))
 		return 0;
-	if (__builtin_expect(datagram_is_offload(level, name), 0) && (fdtab_marks(fd) & FD_UDP) != 0)
+	if (datagram_is_offload(level, name) && (fdtab_marks(fd) & FD_UDP) != 0)
 		return libc_result(-ENOPROTOOPT);
-	if (__builtin_expect(level == IPPROTO_SCTP, 0) &&
+	if (level == IPPROTO_SCTP &&
 	    (name == SCTP_SOCKOPT_CONNECTX || name == SCTP_SOCKOPT_CONNECTX_OLD)) {
 		int err = may_connectx(fd, value, len);
 
 		if (err < 0)
 			return libc_result(err);
 	}
-	if (__builtin_expect(is_set_aside(level, name) ||
-			     (level == SOL_SOCKET && name == SO_SNDTIMEO), 0) &&
+	if ((is_set_aside(level, name) || (level == SOL_SOCKET && name == SO_SNDTIMEO)) &&
 	    set_noted(fd, level, name, value, len))
 		return 0;
 	result = REAL(setsockopt)(fd, level, name, value, len);
@@ -184,29 +184,63 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
 	return result;
 }
 
+/* Does the option matter to a handshake, or to us, even while none is under way? */
+static inline bool is_special_option(int level, int name)
+{
+	switch (level) {
+	case SOL_SOCKET:
+		return name == SO_RCVLOWAT || name == SO_SNDTIMEO;
+	case IPPROTO_TCP:
+		return name == TCP_CORK;
+	default:
+		return level == IPPROTO_UDP || level == IPPROTO_SCTP;
+	}
+}
+
+/* setsockopt(2): what a handshake has to set aside is noted, so that it need not ask. */
+EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	if (__builtin_expect(wait_has_gated() || is_special_option(level, name), 0))
+		return set_special(fd, level, name, value, len);
+	return REAL(setsockopt)(fd, level, name, value, len);
+}
+
+static int __attribute__((noinline)) ask_readable(int fd, int *octets)
+{
+	if (octets == NULL)
+		return REAL(ioctl)(fd, FIONREAD, octets);
+	if (fdtab_is_gated(fd) && gate_readable_octets(fd) == 0) {
+		*octets = 0;
+		return 0;
+	}
+	if (fdtab_is_relayed(fd))
+		return datagram_readable(fd, octets);
+	return REAL(ioctl)(fd, FIONREAD, octets);
+}
+
+static int __attribute__((noinline)) set_blocking(int fd, const int *is_off)
+{
+	int result = REAL(ioctl)(fd, FIONBIO, is_off);
+
+	if (result == 0 && *is_off != 0)
+		fdtab_change_marks(fd, FD_NONBLOCK, 0);
+	else if (result == 0)
+		fdtab_change_marks(fd, 0, FD_NONBLOCK);
+	return result;
+}
+
 /* ioctl(2): a pointer or an int, which travels as a long. */
 EXPORT int ioctl(int fd, unsigned long request, ...)
 {
 	va_list rest;
-	long argument;
-	int result;
+	void *argument;
 
 	va_start(rest, request);
-	argument = va_arg(rest, long);
+	argument = va_arg(rest, void *);
 	va_end(rest);
-	if (request == FIONREAD && fdtab_is_gated(fd) && argument != 0 &&
-	    gate_readable_octets(fd) == 0) {
-		*(int *)argument = 0;
-		return 0;
-	}
-	if (request == FIONREAD && fdtab_is_relayed(fd) && argument != 0)
-		return datagram_readable(fd, (int *)argument);
-	result = REAL(ioctl)(fd, request, argument);
-	if (request == FIONBIO && result == 0 && fdtab_has(fd)) {
-		if (*(const int *)argument != 0)
-			fdtab_change_marks(fd, FD_NONBLOCK, 0);
-		else
-			fdtab_change_marks(fd, 0, FD_NONBLOCK);
-	}
-	return result;
+	if (__builtin_expect(request == FIONBIO, 0))
+		return set_blocking(fd, argument);
+	if (__builtin_expect(wait_has_gated(), 0) && request == FIONREAD)
+		return ask_readable(fd, argument);
+	return REAL(ioctl)(fd, request, argument);
 }

@@ -154,18 +154,24 @@ static int after_wait(int epfd, struct epoll_event *events, int max, int got, in
 	return libc_result(wait_epoll_go_on(epfd, events, max, got, timeout, start, mask));
 }
 
-/* epoll_wait(2) */
-EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
+static int __attribute__((noinline)) epoll_wait_noted(int epfd, struct epoll_event *events,
+						     int max, int timeout)
 {
 	int64_t start;
 
-	if (timeout == 0 && !wait_has_pending() && !epreg_ever_hidden())
-		return REAL(epoll_wait)(epfd, events, max, timeout);
 	if (wait_has_pending())
 		return libc_result(wait_epoll(epfd, events, max, from_ms(timeout), NULL));
 	start = timeout > 0 ? sys_now_ns() : 0;
 	return after_wait(epfd, events, max, REAL(epoll_wait)(epfd, events, max, timeout),
 			  from_ms(timeout), start, NULL);
+}
+
+/* epoll_wait(2) */
+EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
+{
+	if (timeout == 0 && !wait_has_pending() && !epreg_ever_hidden())
+		return REAL(epoll_wait)(epfd, events, max, timeout);
+	return epoll_wait_noted(epfd, events, max, timeout);
 }
 
 /* epoll_pwait(2) */

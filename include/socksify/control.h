@@ -4,6 +4,7 @@
 #define SOCKSIFY_CONTROL_H
 
 #include "socksify/config.h"
+#include "socksify/own.h"
 #include "socksify/upstream.h"
 
 enum control_phase { CONTROL_CONNECTING, CONTROL_TALKING, CONTROL_DONE, CONTROL_FAILED };
@@ -11,6 +12,8 @@ enum control_phase { CONTROL_CONNECTING, CONTROL_TALKING, CONTROL_DONE, CONTROL_
 struct control {
 	enum control_phase phase;
 	int fd;			/* -1: none */
+	struct own *own;	/* of it, once control_keep() was called; else NULL */
+	bool kept;		/* control_keep() was called */
 	int error;		/* CONTROL_FAILED: -errno */
 	bool answered;		/* CONTROL_FAILED: by the proxy, not on the way to it */
 	const char *reason;	/* CONTROL_FAILED: a static phrase, or NULL */
@@ -32,6 +35,12 @@ struct control {
  */
 void control_begin(struct control *c, const struct proxy *proxy, enum socks5_command command,
 		   const struct target *dst, int64_t deadline);
+
+/*
+ * control_keep - the handshake goes on while the program runs: its fd becomes
+ * an own one, and so does that of any address which is tried next.
+ */
+void control_keep(struct control *c);
 
 /* Move what can be moved without waiting. */
 void control_step(struct control *c);

@@ -47,6 +47,18 @@ void epreg_show(struct conn *conn, bool forget);
 void epreg_lift(struct conn *conn);
 void epreg_lay(struct conn *conn);
 
+/*
+ * epreg_watch - let the sets in which the program registered @conn hear of
+ *               @control, too, a control connection of ours: edge-triggered.
+ * epreg_unwatch - no longer.
+ * Returns whether there is any such set.
+ */
+bool epreg_watch(struct conn *conn, int control);
+void epreg_unwatch(struct conn *conn, int control);
+
+/* An event of epreg_watch() as the program's: its socket has an error.  False: the record is another's. */
+bool epreg_fail(struct epoll_event *event);
+
 /* Has @conn any? */
 bool epreg_has(const struct conn *conn);
 

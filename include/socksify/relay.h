@@ -3,6 +3,7 @@
 #ifndef SOCKSIFY_RELAY_H
 #define SOCKSIFY_RELAY_H
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -67,6 +68,63 @@ MUST_CHECK int relay_receive_many(int fd, struct mmsghdr *msgs, unsigned count, 
 
 /* FIONREAD: the payload's octets of the next datagram, 0 without one; or -errno. */
 MUST_CHECK int relay_readable(int fd);
+
+/*
+ * An association that is made for a socket which does not block: its first
+ * datagrams are kept, and it is moved while the program waits, for whatever,
+ * and by each call on the socket.
+ */
+
+/* How many are under way, or failed and were not told. */
+extern _Atomic int relay_unsettled;
+
+/* Is there any?  One relaxed load. */
+static inline bool relay_is_unsettled(void)
+{
+	return atomic_load_explicit(&relay_unsettled, memory_order_relaxed) != 0;
+}
+
+/*
+ * relay_controls - what poll(2) is to wait for beside the program's fds.
+ * @ret: room for @max of them
+ * Returns their number.
+ */
+MUST_CHECK int relay_controls(struct pollfd *ret, int max);
+
+/*
+ * relay_advance_all - move all that are under way.
+ * @by_epoll: the caller is woken for those only that are in a set of the program's
+ * Returns when to look again, in ns; INT64_MAX: when something is ready.
+ */
+int64_t relay_advance_all(bool by_epoll);
+
+/* What of @events a relayed @fd must not be asked for by poll(2): its queue is full. */
+short relay_held_events(int fd);
+
+/* Is there a failure that is still to be told of @fd?  Then poll(2) reports it. */
+bool relay_has_failed(int fd);
+
+/* An event of epreg_watch() came.  True: the attempt has failed, and the program is to hear of it. */
+bool relay_woken(struct conn *conn, int fd);
+
+/* @fd was registered in an epoll set. */
+void relay_note_registered(struct conn *conn);
+
+/* SO_ERROR: the failure of the association, positive, which is told with that; 0: the kernel answers. */
+MUST_CHECK int relay_error(int fd);
+
+/*
+ * relay_finish - let the association that is under way come to its end: @fd is
+ *                about to go where we do not see it.
+ * relay_close  - the same before the last copy is closed, if datagrams wait: the kernel's would be sent.
+ * relay_finish_all - for all, or all that a new program inherits.
+ */
+void relay_finish(int fd);
+void relay_close(int fd);
+void relay_finish_all(bool inherited);
+
+/* The child of fork(2): what was under way is the parent's. */
+void relay_in_child(void);
 
 /* The socket is closed for good: end its association.  @relay may be NULL. */
 void relay_end(struct relay *relay);

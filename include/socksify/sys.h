@@ -127,6 +127,9 @@ bool sys_is_running(int pid);
 
 int sys_getpid(void);
 
+/* Has the process never had more than one thread?  False also when that is not known.  No system call. */
+bool sys_is_single_threaded(void);
+
 MUST_CHECK int sys_open(const char *path, int flags, mode_t mode);
 MUST_CHECK ssize_t sys_read(int fd, void *bytes, size_t size);
 MUST_CHECK ssize_t sys_write(int fd, const void *bytes, size_t len);

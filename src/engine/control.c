@@ -16,6 +16,26 @@ static void fail(struct control *c, int err, const char *reason)
 	c->reason = reason;
 }
 
+/* An own fd may have been moved out of the program's way. */
+static void look_up_fd(struct control *c)
+{
+	if (c->own != NULL)
+		c->fd = own_fd(c->own);
+}
+
+void control_keep(struct control *c)
+{
+	c->kept = true;
+	if (c->own != NULL || c->fd < 0)
+		return;
+	c->own = own_keep(c->fd);
+	if (c->own == NULL) {
+		c->fd = -1;
+		fail(c, -ENOMEM, NULL);
+	}
+	look_up_fd(c);
+}
+
 /* Connect to the next address, until one does not fail at once. */
 static void connect_next(struct control *c, int err)
 {
@@ -28,6 +48,10 @@ static void connect_next(struct control *c, int err)
 		if (len < 0)
 			continue;
 		c->fd = sys_socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (c->kept)
+			control_keep(c);
+		if (c->phase == CONTROL_FAILED)
+			return;
 		err = c->fd < 0 ? c->fd : sys_connect(c->fd, &to, (socklen_t)len);
 		if (err == 0 || err == -EINPROGRESS || err == -EINTR) {
 			c->at++;
@@ -43,6 +67,8 @@ void control_begin(struct control *c, const struct proxy *proxy, enum socks5_com
 {
 	c->phase = CONTROL_CONNECTING;
 	c->fd = -1;
+	c->own = NULL;
+	c->kept = false;
 	c->answered = false;
 	c->proxy = proxy;
 	c->command = command;
@@ -127,6 +153,7 @@ static void step_talking(struct control *c)
 
 void control_step(struct control *c)
 {
+	look_up_fd(c);
 	if (c->phase == CONTROL_CONNECTING)
 		step_connecting(c);
 	if (c->phase == CONTROL_TALKING)
@@ -146,6 +173,7 @@ short control_events(struct control *c)
 void control_finish(struct control *c)
 {
 	while (c->phase < CONTROL_DONE) {
+		look_up_fd(c);
 		struct pollfd p = { .fd = c->fd, .events = control_events(c) };
 		int64_t now = sys_now_ns();
 		/* An error is found out by the step; EINTR: signals do not end it */
@@ -160,7 +188,10 @@ void control_finish(struct control *c)
 
 void control_drop(struct control *c)
 {
-	if (c->fd >= 0)
+	if (c->own != NULL)
+		own_close(c->own);
+	else if (c->fd >= 0)
 		sys_close(c->fd);
+	c->own = NULL;
 	c->fd = -1;
 }

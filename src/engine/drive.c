@@ -13,6 +13,7 @@
 #include "socksify/fdtab.h"
 #include "socksify/listener.h"
 #include "socksify/lock.h"
+#include "socksify/relay.h"
 #include "socksify/replace.h"
 #include "socksify/report.h"
 #include "socksify/sys.h"
@@ -501,6 +502,8 @@ static void become(int pid)
 	fdtab_set_owner(pid);
 	handshake_in_child();
 	conn_each_pending(forget_threads, NULL);
+	if (relay_is_unsettled())
+		relay_in_child();
 }
 
 void drive_in_child(int pid)

@@ -26,6 +26,7 @@ struct epreg {
 	int epfd, fd;
 	_Atomic uint8_t generation;	/* 0 .. GENERATIONS - 1 */
 	_Atomic bool hidden;	/* ours is in the kernel */
+	_Atomic bool watched;	/* a control connection is in the set, by our cookie */
 	_Atomic bool orphan;	/* fd was closed, and a duplicate keeps the registration alive */
 	bool fired;		/* a one shot that was reported while answers were owed: the kernel has it off;
 				 * an edge of a listening socket that was reported */
@@ -72,6 +73,7 @@ static struct epreg *add(struct conn *conn, int epfd, int fd)
 	r->epfd = epfd;
 	r->fd = fd;
 	r->hidden = false;
+	r->watched = false;
 	r->fired = false;
 	r->orphan = false;
 	r->next = conn->epregs;
@@ -102,6 +104,11 @@ static void drop(struct epreg *r)
 #define ACCEPT_EVENTS (EPOLLIN | EPOLLRDNORM)
 #define HOW_EVENTS (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP)
 
+static uint64_t cookie(const struct epreg *r)
+{
+	return (uint64_t)(uintptr_t)r | r->generation;
+}
+
 /*
  * While it is pending: edge-triggered with one mask for all phases, so it never
  * has to be changed in between.  While answers are owed: what the program asks
@@ -119,7 +126,7 @@ static struct epoll_event ours(const struct epreg *r)
 		e.events |= EPOLLEXCLUSIVE; /* which excludes EPOLLRDHUP */
 	else
 		e.events |= EPOLLRDHUP;
-	e.data.u64 = (uint64_t)(uintptr_t)r | r->generation;
+	e.data.u64 = cookie(r);
 	return e;
 }
 
@@ -155,7 +162,7 @@ static int replace(const struct epreg *r, struct epoll_event *event)
 /* Is the record still the one whose cookie this is? */
 static bool is_current(const struct epreg *r, uint64_t offset)
 {
-	return r->conn != NULL && r->generation == offset % GENERATIONS && r->hidden;
+	return r->conn != NULL && r->generation == offset % GENERATIONS && (r->hidden || r->watched);
 }
 
 static int hide(struct epreg *r)
@@ -353,6 +360,56 @@ void epreg_lay(struct conn *conn)
 		r->hidden = sys_epoll_ctl(r->epfd, EPOLL_CTL_ADD, r->fd, &event) == 0;
 	}
 	unlock_engine(&mask);
+}
+
+bool epreg_watch(struct conn *conn, int control)
+{
+	bool any = false;
+	sigset_t mask;
+
+	if (!epreg_has(conn))
+		return false;
+	lock_engine(&mask);
+	atomic_store_explicit(&epreg_hidden_once, true, memory_order_relaxed);
+	for (struct epreg *r = conn->epregs; r != NULL; r = r->next) {
+		struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+					     .data.u64 = cookie(r) };
+		int err;
+
+		r->watched = true;
+		err = sys_epoll_ctl(r->epfd, EPOLL_CTL_ADD, control, &event);
+		/* By a second number in the same set: the first one has it. */
+		r->watched = err == 0 || err == -EEXIST;
+		any = any || r->watched;
+	}
+	unlock_engine(&mask);
+	return any;
+}
+
+void epreg_unwatch(struct conn *conn, int control)
+{
+	sigset_t mask;
+
+	lock_engine(&mask);
+	for (struct epreg *r = conn->epregs; r != NULL; r = r->next)
+		if (atomic_exchange(&r->watched, false) && control >= 0)
+			(void)!sys_epoll_ctl(r->epfd, EPOLL_CTL_DEL, control, NULL);
+	unlock_engine(&mask);
+}
+
+bool epreg_fail(struct epoll_event *event)
+{
+	uint64_t offset = event->data.u64 - (uint64_t)(uintptr_t)table;
+	struct epreg *r = &table[offset / sizeof(table[0])];
+	sigset_t mask;
+	bool current;
+
+	lock_engine(&mask);
+	current = is_current(r, offset);
+	event->events = (r->events & (EPOLLIN | EPOLLOUT)) | EPOLLERR;
+	event->data = r->data;
+	unlock_engine(&mask);
+	return current;
 }
 
 #define ANSWER_EVENTS (EPOLLIN | EPOLLRDNORM | EPOLLRDHUP)

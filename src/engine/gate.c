@@ -7,6 +7,7 @@
 
 #include "socksify/drive.h"
 #include "socksify/listener.h"
+#include "socksify/relay.h"
 #include "socksify/sys.h"
 #include "socksify/tunnel.h"
 
@@ -315,6 +316,8 @@ static void close_at_exit(struct conn *conn, void *arg)
 
 void gate_close_all(void)
 {
+	if (relay_is_unsettled() && fdtab_is_ours())
+		relay_finish_all(false);
 	conn_each_pending(close_at_exit, NULL);
 }
 
@@ -346,6 +349,8 @@ void gate_finish(int fd)
 {
 	struct conn *conn = fdtab_get(fd);
 
+	if (relay_is_unsettled())
+		relay_finish(fd);
 	if (conn == NULL)
 		return;
 	/* A listening socket waits for its peer, who may never come. */
@@ -368,8 +373,11 @@ static void finish_if_inherited(struct conn *conn, void *arg)
 void gate_finish_inherited(void)
 {
 	/* The state of a vfork(2) child is its parent's, who goes on with it. */
-	if (atomic_load(&conn_pending) != 0 && fdtab_is_ours())
-		conn_each_pending(finish_if_inherited, NULL);
+	if (atomic_load(&conn_pending) == 0 || !fdtab_is_ours())
+		return;
+	if (relay_is_unsettled())
+		relay_finish_all(true);
+	conn_each_pending(finish_if_inherited, NULL);
 }
 
 int gate_readable_octets(int fd)

@@ -13,13 +13,18 @@
 
 POOL(relays, struct relay, 4u, 1u << 16, false);
 
-static struct relay *new_relay(void)
+static struct relay *new_relay(struct conn *conn)
 {
 	struct relay *r = pool_take(&relays);
 
 	if (r == NULL)
 		return NULL;
+	r->conn = conn;
 	atomic_store(&r->maker, NULL);
+	atomic_store(&r->missed, false);
+	atomic_store(&r->attempt, NULL);
+	atomic_store(&r->untold, 0);
+	atomic_store(&r->alarm, NULL);
 	atomic_store(&r->association, NULL);
 	atomic_store(&r->error, 0);
 	atomic_store(&r->family, 0);
@@ -44,7 +49,7 @@ struct relay *relay_get(int fd, struct conn **ret_conn)
 	r = atomic_load(&conn->relay);
 	if (r != NULL)
 		return r;
-	r = conn_state(conn) == CONN_FRESH ? new_relay() : NULL;
+	r = conn_state(conn) == CONN_FRESH ? new_relay(conn) : NULL;
 	if (r == NULL) {
 		conn_unref(conn);
 		*ret_conn = NULL;
@@ -79,6 +84,7 @@ void relay_end(struct relay *r)
 
 	if (r == NULL)
 		return;
+	relay_attempt_drop(r);
 	a = atomic_exchange(&r->association, NULL);
 	relay_forget(a);
 	pool_give(&relays, r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* relay_associate.c - UDP ASSOCIATE: made at the first datagram, kept, and made anew when it is lost. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include "relay_state.h"
 #include "socksify/control.h"
 #include "socksify/drive.h"
-#include "socksify/report.h"
+#include "socksify/epreg.h"
 #include "socksify/pool.h"
 #include "socksify/sys.h"
 
@@ -70,7 +71,7 @@ static int proxy_address(int control, uint16_t port, struct target *ret)
 	return err;
 }
 
-static bool is_zero(const struct target *t)
+bool relay_is_wildcard(const struct target *t)
 {
 	static const uint8_t zero[16];
 
@@ -87,7 +88,7 @@ static int relay_address(struct control *c, int family, union sockaddr_any *ret)
 
 	if (bound.port == 0)
 		return -ENETUNREACH;
-	if (is_zero(&bound))
+	if (relay_is_wildcard(&bound))
 		err = proxy_address(c->fd, bound.port, &bound);
 	else if (bound.kind == TARGET_NAME)
 		err = target_from_host(bound.name, bound.name_len, bound.port, &bound);
@@ -110,34 +111,6 @@ static bool is_ipv4_in_ipv6(const union sockaddr_any *a)
 	return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr);
 }
 
-/* DST of the request: where the socket sends from; of a wildcard the port alone is known. */
-static struct target request_address(const union sockaddr_any *own)
-{
-	struct target dst = { .kind = TARGET_NONE };
-
-	if (target_from_sockaddr(&own->sa, relay_address_len(own), &dst) < 0)
-		return dst;
-	if (is_zero(&dst))
-		dst.kind = TARGET_NONE;
-	return dst;
-}
-
-/* A line as soon as it is decided: nobody sees the end of an association. */
-static void report(const struct control *c, const struct route *route, int err)
-{
-	const char *reason = c->reason != NULL ? c->reason : strerrordesc_np(-err);
-
-	if (report_is_on())
-		report_association(&route->target, c->proxy, err == 0 ? NULL :
-				   reason != NULL ? reason : "unknown error");
-}
-
-/* What a refusal means to a program that sends: a proxy that does not relay is no way at all. */
-static int errno_of(const struct control *c)
-{
-	return c->answered && c->error != -EACCES ? -ENETUNREACH : c->error;
-}
-
 /* The address that was chosen for the way to the proxy may be no good for that to the relay. */
 static int connect_to(int fd, const union sockaddr_any *relay, socklen_t len)
 {
@@ -150,9 +123,7 @@ static int connect_to(int fd, const union sockaddr_any *relay, socklen_t len)
 	return err;
 }
 
-/* An association from a control connection that is DONE; its fd is ours then. */
-static int adopt(int fd, struct relay *r, struct control *c, const struct route *route,
-		 struct association **ret)
+int relay_adopt(int fd, struct relay *r, struct control *c, struct association **ret)
 {
 	union sockaddr_any own;
 	struct association *a;
@@ -166,54 +137,28 @@ static int adopt(int fd, struct relay *r, struct control *c, const struct route 
 	if (err == 0 && atomic_load(&r->mode) == RELAY_CONNECTED &&
 	    !relay_target(r)->route.is_query)
 		err = connect_to(fd, &a->address, (socklen_t)len);
+	if (err < 0)
+		c->reason = "the socket cannot speak to the relay";
+	if (err == 0) {
+		control_keep(c);
+		err = c->own == NULL ? -ENOMEM : 0;
+	}
 	if (err < 0) {
 		pool_give(&associations, a);
-		c->reason = "the socket cannot speak to the relay";
 		return err;
 	}
 	a->address_len = (socklen_t)len;
-	a->proxy = route->proxy;
+	a->proxy = c->proxy;
 	a->older = NULL;
 	atomic_store(&a->looked, sys_now_ns());
-	atomic_store(&a->control, own_keep(c->fd));
+	atomic_store(&a->control, c->own);
+	c->own = NULL;
 	c->fd = -1;
-	if (atomic_load(&a->control) == NULL) {
-		pool_give(&associations, a);
-		return -ENOMEM;
-	}
-	report(c, route, 0);
 	*ret = a;
 	return 0;
 }
 
-static int make(int fd, struct relay *r, const struct route *route, struct association **ret)
-{
-	struct control c;
-	union sockaddr_any own;
-	struct target dst;
-	int64_t deadline = route_deadline(sys_now_ns());
-	int family, err;
-
-	family = relay_family_of(fd);
-	atomic_store(&r->family, family);
-	/* A socket of IPv6 is kept from IPv4 only once it is bound, so that comes after the choice. */
-	err = relay_prepare(fd, family, family == AF_INET6, &own);
-	if (err < 0)
-		err = relay_prepare(fd, family, false, &own);
-	if (err < 0)
-		return err;
-	dst = request_address(&own);
-	control_begin(&c, route->proxy, SOCKS5_UDP_ASSOCIATE, &dst, deadline);
-	control_finish(&c);
-	err = c.phase == CONTROL_DONE ? adopt(fd, r, &c, route, ret) : errno_of(&c);
-	if (err < 0)
-		report(&c, route, err);
-	control_drop(&c);
-	return err;
-}
-
-/* Put @a, or that there is none, in the place of what there was. */
-static void show(struct relay *r, struct association *a, int err)
+void relay_show(struct relay *r, struct association *a, int err)
 {
 	struct association *before = atomic_load(&r->association);
 
@@ -229,12 +174,17 @@ static void show(struct relay *r, struct association *a, int err)
 }
 
 /* With the maker's turn: look at the association, and make one where there is none. */
-static int renew(int fd, struct relay *r, const struct route *route)
+static int renew(int fd, struct relay *r, const struct route *route, bool wait)
 {
-	struct association *a = atomic_load(&r->association), *made = NULL;
+	struct association *a = atomic_load(&r->association);
 	bool lost = a != NULL && a->proxy == route->proxy;
 	int err = atomic_load(&r->error);
 
+	if (atomic_load(&r->attempt) != NULL) {
+		if (relay_attempt_is_other(r, route->proxy))
+			return -ENETUNREACH;
+		return relay_attempt_go(fd, r, wait);
+	}
 	if (lost && is_alive(a)) {
 		atomic_store(&a->looked, sys_now_ns());
 		return 0;
@@ -243,40 +193,48 @@ static int renew(int fd, struct relay *r, const struct route *route)
 		return err;
 	if (a != NULL && !lost && atomic_load(&r->mode) != RELAY_CONNECTED)
 		return -ENETUNREACH; /* one socket, one proxy */
-	err = make(fd, r, route, &made);
-	if (err < 0 && lost)
+	err = relay_attempt_begin(fd, r, route, lost);
+	if (err == 0)
+		return relay_attempt_go(fd, r, wait);
+	if (lost)
 		err = -ENETDOWN;
-	show(r, made, err);
+	relay_show(r, NULL, err);
 	return err;
 }
 
-/*
- * One thread makes it; the others wait for that.  A signal handler on top of
- * the maker cannot.  A maker that a fork left behind is none.
- */
-static int take_turn(struct relay *r)
+/* A maker that a fork left behind is none. */
+bool relay_try_turn(struct relay *r)
 {
-	int64_t now = sys_now_ns(), end = route_deadline(route_deadline(now)); /* twice the time */
-	void *me = (void *)pthread_self();
+	void *maker = NULL, *me = (void *)pthread_self();
 
-	for (;;) {
-		void *maker = NULL;
+	if (!atomic_compare_exchange_strong(&r->maker, &maker, me) &&
+	    (atomic_load(&r->maker_pid) == drive_process() ||
+	     !atomic_compare_exchange_strong(&r->maker, &maker, me)))
+		return false;
+	atomic_store(&r->maker_pid, drive_process());
+	return true;
+}
 
-		if (atomic_compare_exchange_strong(&r->maker, &maker, me)) {
-			atomic_store(&r->maker_pid, drive_process());
-			return 0;
-		}
-		if (atomic_load(&r->maker_pid) != drive_process()) {
-			if (atomic_compare_exchange_strong(&r->maker, &maker, me)) {
-				atomic_store(&r->maker_pid, drive_process());
-				return 0;
-			}
-			continue;
-		}
-		if (maker == me || sys_now_ns() > end)
+void relay_give_turn(int fd, struct relay *r)
+{
+	atomic_store(&r->maker, NULL);
+	if (atomic_exchange(&r->missed, false))
+		relay_pump(fd, r);
+}
+
+/* One thread makes it; the others wait for that.  A signal handler on top of the maker cannot. */
+static int take_turn(struct relay *r, bool wait)
+{
+	int64_t end = route_deadline(route_deadline(sys_now_ns())); /* twice the time */
+
+	while (!relay_try_turn(r)) {
+		if (!wait)
+			return atomic_load(&r->attempt) != NULL ? -EINPROGRESS : -EAGAIN;
+		if (atomic_load(&r->maker) == (void *)pthread_self() || sys_now_ns() > end)
 			return -EAGAIN;
 		(void)!sys_poll(NULL, 0, SLICE_NS, NULL);
 	}
+	return 0;
 }
 
 static const struct association *current(struct relay *r, const struct route *route)
@@ -289,19 +247,37 @@ static const struct association *current(struct relay *r, const struct route *ro
 	return a;
 }
 
-int relay_associate(int fd, struct relay *r, const struct route *route,
+/*
+ * A call that may not block does not wait, if the program's own waiting can be
+ * seen: it has one thread, which is here, or the socket is in an epoll set.  A
+ * thread that sleeps in poll(2) already would not hear of the proxy's answer.
+ */
+static bool must_wait(int fd, const struct relay *r, int flags)
+{
+	int fl = O_NONBLOCK;
+
+	if ((flags & MSG_DONTWAIT) == 0)
+		fl = sys_get_flags(fd);
+	if (fl < 0 || (fl & O_NONBLOCK) == 0 || (flags & MSG_MORE) != 0 || atomic_load(&r->corked))
+		return true;
+	return !sys_is_single_threaded() && !epreg_has(r->conn);
+}
+
+int relay_associate(int fd, struct relay *r, const struct route *route, int flags,
 		    const struct association **ret)
 {
 	const struct association *a = current(r, route);
 	int err = 0, cancel;
+	bool wait;
 
 	if (a == NULL) {
+		wait = must_wait(fd, r, flags);
 		/* A thread that ended here would leave the turn taken. */
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-		err = take_turn(r);
+		err = take_turn(r, wait);
 		if (err == 0) {
-			err = current(r, route) != NULL ? 0 : renew(fd, r, route);
-			atomic_store(&r->maker, NULL);
+			err = current(r, route) != NULL ? 0 : renew(fd, r, route, wait);
+			relay_give_turn(fd, r);
 		}
 		pthread_setcancelstate(cancel, NULL);
 		a = atomic_load(&r->association);

@@ -20,7 +20,7 @@ struct batch {
 /* The call under way. */
 struct sender {
 	int fd, flags;
-	bool at_query;		/* the next datagram is one, and goes alone */
+	bool goes_alone;	/* the next datagram: a query, or one into the queue */
 	struct conn *conn;	/* NULL: not relayed, yet */
 	struct relay *relay;
 };
@@ -42,7 +42,7 @@ static int decide(const struct sender *s, const struct msghdr *msg, struct route
 
 /*
  * Make the @i'th of the batch of @msg.  Returns the parts it took, or -errno;
- * with at_query set the result of sending it, if it is the first.
+ * with goes_alone set the result of sending it, if it is the first.
  */
 static int add(struct sender *s, struct batch *b, unsigned i, const struct msghdr *msg,
 	       struct iovec *parts)
@@ -60,12 +60,17 @@ static int add(struct sender *s, struct batch *b, unsigned i, const struct msghd
 	if (s->relay == NULL)
 		return -ENOMEM;
 	if (route.is_query) {
-		s->at_query = true;
+		s->goes_alone = true;
 		return i > 0 ? -EAGAIN : (int)relay_send(s->fd, &route, msg, s->flags);
 	}
 	err = relay_refuse_offload(msg, s->flags);
 	if (err == 0)
-		err = relay_begin(s->fd, s->relay, &route, msg, b->headers[i], &w);
+		err = relay_begin(s->fd, s->relay, &route, s->flags, msg, b->headers[i], &w);
+	if (err == -EINPROGRESS) {
+		s->goes_alone = true;
+		return i > 0 ? -EAGAIN : (int)relay_send(s->fd, msg->msg_name != NULL ? &route : NULL,
+							 msg, s->flags);
+	}
 	if (err < 0)
 		return err;
 	b->header_lens[i] = w.header_len;
@@ -80,10 +85,10 @@ static int send_some(struct sender *s, struct batch *b, struct mmsghdr *msgs, un
 	unsigned n = 0;
 	int err = 0, sent;
 
-	s->at_query = false;
+	s->goes_alone = false;
 	while (n < count && n < BATCH) {
 		err = add(s, b, n, &msgs[n].msg_hdr, parts);
-		if (s->at_query && n == 0 && err >= 0) {
+		if (s->goes_alone && n == 0 && err >= 0) {
 			msgs[0].msg_len = (unsigned)err;
 			return 1;
 		}
@@ -135,7 +140,7 @@ int relay_send_many(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 		if (n <= 0)
 			break;
 		sent += (unsigned)n;
-		if (n < BATCH && !s.at_query)
+		if (n < BATCH && !s.goes_alone)
 			break; /* the next one fails, which the next call will tell */
 	}
 	if (s.conn != NULL)

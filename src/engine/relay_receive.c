@@ -248,8 +248,10 @@ static ssize_t receive(int fd, struct msghdr *msg, int flags, struct iovec *part
 	int64_t start = (flags & MSG_DONTWAIT) == 0 ? sys_now_ns() : 0;
 	struct relay_view v;
 	ssize_t n;
-	int err;
+	int err = relay_is_unsettled() ? relay_before_receive(fd, flags) : 0;
 
+	if (err < 0)
+		return err;
 	for (;;) {
 		err = relay_take_view(fd, &v);
 		if (err < 0)

@@ -119,8 +119,11 @@ static int receive_batch(int fd, struct mmsghdr *msgs, unsigned count, int flags
 int relay_receive_many(int fd, struct mmsghdr *msgs, unsigned count, int flags,
 		       struct timespec *timeout)
 {
+	int err = relay_is_unsettled() ? relay_before_receive(fd, flags) : 0;
 	unsigned kept = 0;
 
+	if (err < 0)
+		return err;
 	if (count > IOV_MAX)
 		count = IOV_MAX; /* as the kernel does */
 	while (kept < count) {

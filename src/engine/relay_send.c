@@ -95,18 +95,41 @@ static void set_header(struct relay *r, const struct route *route, const struct 
 	}
 }
 
-int relay_begin(int fd, struct relay *r, const struct route *route, const struct msghdr *msg,
-		uint8_t *header, struct relay_wrapping *ret)
+int relay_begin(int fd, struct relay *r, const struct route *route, int flags,
+		const struct msghdr *msg, uint8_t *header, struct relay_wrapping *ret)
 {
 	const struct association *a = NULL;
-	int err = relay_associate(fd, r, route, &a);
+	int err = relay_associate(fd, r, route, flags, &a);
 
-	if (err < 0)
+	if (err < 0 && err != -EINPROGRESS)
 		return err;
 	set_header(r, route, msg, header, ret);
+	if (err < 0)
+		return err;
 	ret->to = &a->address;
 	ret->to_len = a->address_len;
 	return 0;
+}
+
+/* Through the relay; or, until there is one, into the queue. */
+static ssize_t send_relayed(int fd, struct relay *r, const struct route *route,
+			    const struct msghdr *msg, int flags)
+{
+	uint8_t header[SOCKS5_UDP_HEADER_MAX];
+	struct relay_wrapping w;
+	ssize_t n;
+
+	do {
+		n = relay_begin(fd, r, route, flags, msg, header, &w);
+		if (n == -EINPROGRESS)
+			n = relay_enqueue(fd, r, &w, msg);
+		else if (n == 0)
+			n = (flags & MSG_MORE) != 0 || atomic_load_explicit(&r->corked,
+									    memory_order_relaxed)
+			    ? send_corked(fd, r, &w, msg, flags)
+			    : send_wrapped(fd, &w, msg, flags);
+	} while (n == -ENOENT);
+	return n;
 }
 
 static ssize_t send_query(int fd, struct relay *r, const struct route *route,
@@ -128,10 +151,8 @@ static ssize_t send_query(int fd, struct relay *r, const struct route *route,
 	/* Who answers here is not who is to be asked. */
 	if (msg->msg_name == NULL && !atomic_exchange(&r->unbound, true))
 		relay_unconnect(fd);
-	if (route->otherwise == ROUTE_PROXY) {
-		result = relay_begin(fd, r, route, msg, header, &w);
-		return result < 0 ? result : send_wrapped(fd, &w, msg, flags);
-	}
+	if (route->otherwise == ROUTE_PROXY)
+		return send_relayed(fd, r, route, msg, flags);
 	if (msg->msg_name == NULL) {
 		direct.msg_name = (void *)(uintptr_t)&relay_target(r)->peer;
 		direct.msg_namelen = relay_target(r)->peer_len;
@@ -142,26 +163,18 @@ static ssize_t send_query(int fd, struct relay *r, const struct route *route,
 static ssize_t send_once(int fd, struct relay *r, const struct route *route,
 			 const struct msghdr *msg, int flags)
 {
-	uint8_t header[SOCKS5_UDP_HEADER_MAX];
-	struct relay_wrapping w;
-	int err;
-
-	if (route->is_query)
-		return send_query(fd, r, route, msg, flags);
-	err = relay_begin(fd, r, route, msg, header, &w);
-	if (err < 0)
-		return err;
-	if (__builtin_expect((flags & MSG_MORE) != 0 ||
-			     atomic_load_explicit(&r->corked, memory_order_relaxed), 0))
-		return send_corked(fd, r, &w, msg, flags);
-	return send_wrapped(fd, &w, msg, flags);
+	return route->is_query ? send_query(fd, r, route, msg, flags)
+			       : send_relayed(fd, r, route, msg, flags);
 }
 
 static ssize_t send_again(int fd, struct relay *r, const struct route *route,
 			  const struct msghdr *msg, int flags)
 {
-	ssize_t n = send_once(fd, r, route, msg, flags);
+	ssize_t n = relay_is_unsettled() ? -relay_take_error(r) : 0;
 
+	if (n < 0)
+		return n;
+	n = send_once(fd, r, route, msg, flags);
 	/* The relay's port is closed, as it is when the association has ended. */
 	if (n == -ECONNREFUSED && atomic_load(&r->association) != NULL) {
 		relay_suspect(r);

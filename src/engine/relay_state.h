@@ -3,6 +3,7 @@
 #ifndef SOCKSIFY_RELAY_STATE_H
 #define SOCKSIFY_RELAY_STATE_H
 
+#include "socksify/control.h"
 #include "socksify/own.h"
 #include "socksify/relay.h"
 #include "socksify/socks5_udp.h"
@@ -42,9 +43,16 @@ struct relay_name {
 
 #define RELAY_NAMES 32
 
+struct relay_attempt;
+
 struct relay {
+	struct conn *conn;		/* whose it is, without a reference */
 	_Atomic(void *) maker;		/* the thread that makes the association */
 	_Atomic int maker_pid;
+	_Atomic bool missed;		/* somebody had something to report, and left it to the maker */
+	struct relay_attempt *_Atomic attempt;	/* to make one; moved by the maker */
+	_Atomic int untold;		/* the errno of one that failed while the program did other things */
+	struct own *_Atomic alarm;	/* untold: what wakes epoll sets */
 	struct association *_Atomic association;
 	_Atomic int error;		/* -errno: there is none to be had, until */
 	_Atomic int64_t error_until;	/* then, in ns */
@@ -81,11 +89,62 @@ int relay_family_of(int fd);
 
 /*
  * relay_associate - the association that carries datagrams for @route.
- * It is made, which may wait, if there is none, or if it was lost.
- * Returns 0; or -errno, see relay_send().
+ * @flags: of send(2)
+ * It is made if there is none, or if it was lost; for a call that blocks it is waited for.
+ * Returns 0; -EINPROGRESS: it is under way, see relay_enqueue(); or -errno, see relay_send().
  */
-MUST_CHECK int relay_associate(int fd, struct relay *r, const struct route *route,
+MUST_CHECK int relay_associate(int fd, struct relay *r, const struct route *route, int flags,
 			       const struct association **ret);
+
+/*
+ * The maker's turn.  What relay_try_turn() returns true for ends with
+ * relay_give_turn(), which looks at what was missed meanwhile.
+ */
+MUST_CHECK bool relay_try_turn(struct relay *r);
+void relay_give_turn(int fd, struct relay *r);
+
+/* Put the association @a, or that there is none (@err), in the place of what there was. */
+void relay_show(struct relay *r, struct association *a, int err);
+
+/* An association from a control connection that is DONE, which is taken over.  0 or -errno. */
+MUST_CHECK int relay_adopt(int fd, struct relay *r, struct control *c, struct association **ret);
+
+/*
+ * relay_attempt_begin - ask the proxy of @route for an association.  With the turn.
+ * @lost: there was one
+ */
+MUST_CHECK int relay_attempt_begin(int fd, struct relay *r, const struct route *route, bool lost);
+
+/*
+ * relay_attempt_go - move the attempt.  With the turn.
+ * @wait: to its end
+ * Returns 0: there is an association, and the queue was sent; -EINPROGRESS; or -errno of its failure.
+ */
+MUST_CHECK int relay_attempt_go(int fd, struct relay *r, bool wait);
+
+/* Is the attempt under way by another proxy than @proxy? */
+bool relay_attempt_is_other(const struct relay *r, const struct proxy *proxy);
+
+/* Move the attempt, if nobody does.  What it fails with is to be told then. */
+void relay_pump(int fd, struct relay *r);
+
+/* Let it come to its end, the same. */
+void relay_wait_for_attempt(int fd, struct relay *r);
+
+/*
+ * relay_before_receive - what a receive is told before the kernel is asked; it moves the attempt.
+ * Returns 0; or -errno of an association that failed, told once.
+ */
+MUST_CHECK int relay_before_receive(int fd, int flags);
+
+/* The failure that is still to be told, positive, which is told with that; 0: none. */
+int relay_take_error(struct relay *r);
+
+/* The socket is gone: so is the attempt. */
+void relay_attempt_drop(struct relay *r);
+
+/* Is it all zero, or nothing at all? */
+bool relay_is_wildcard(const struct target *t);
 
 /* Look at the control connection before the next datagram is sent. */
 void relay_suspect(struct relay *r);
@@ -133,10 +192,18 @@ struct relay_wrapping {
 /*
  * relay_begin - what is needed to send @msg to the target of @route.
  * @header: room for SOCKS5_UDP_HEADER_MAX octets, which @ret may refer to
- * Returns as relay_associate().
+ * Returns as relay_associate(); with -EINPROGRESS @ret lacks the relay's address.
  */
-MUST_CHECK int relay_begin(int fd, struct relay *r, const struct route *route,
+MUST_CHECK int relay_begin(int fd, struct relay *r, const struct route *route, int flags,
 			   const struct msghdr *msg, uint8_t *header, struct relay_wrapping *ret);
+
+/*
+ * relay_enqueue - keep a copy of @msg until there is an association.
+ * Returns the payload's octets; -EAGAIN: no room; -ENOMEM; -EMSGSIZE; or
+ * -ENOENT: the attempt is over.
+ */
+MUST_CHECK ssize_t relay_enqueue(int fd, struct relay *r, const struct relay_wrapping *w,
+				 const struct msghdr *msg);
 
 /* @msg with the header in front, in @ret; @parts has room for one more than @msg has. */
 void relay_wrap(const struct relay_wrapping *w, const struct msghdr *msg, struct iovec *parts,

@@ -2,6 +2,7 @@
 /* select.c - select(2) in terms of poll(2), when a handshake is among the fds. */
 #include <errno.h>
 
+#include "socksify/relay.h"
 #include "socksify/scratch.h"
 #include "socksify/sys.h"
 #include "socksify/wait.h"
@@ -63,6 +64,8 @@ static int limit(int nfds)
 
 bool wait_select_concerns(int nfds, const fd_set *in, const fd_set *out, const fd_set *except)
 {
+	if (relay_is_unsettled())
+		return true;
 	nfds = limit(nfds);
 	for (int fd = 0; fd < nfds; fd++)
 		if (fdtab_is_hidden(fd) && events_of(fd, in, out, except) != 0)

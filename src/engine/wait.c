@@ -8,11 +8,15 @@
 #include "socksify/drive.h"
 #include "socksify/epreg.h"
 #include "socksify/listener.h"
+#include "socksify/relay.h"
 #include "socksify/scratch.h"
 #include "socksify/sys.h"
 
 /* Sets up to this size are copied to the stack. */
 #define SMALL 64
+
+/* So many associations are waited for together with the program's fds; more are looked at in turn. */
+#define CONTROLS 16
 
 /* What an answer of the proxy that is owed makes ready, though it is not the program's. */
 #define IN_EVENTS (POLLIN | POLLRDNORM | POLLRDHUP)
@@ -30,6 +34,8 @@ static int64_t end_of(int64_t start, int64_t timeout_ns)
 
 static bool has_pending(const struct pollfd *fds, nfds_t count)
 {
+	if (relay_is_unsettled())
+		return true;
 	for (nfds_t i = 0; i < count; i++)
 		if (fdtab_is_hidden(fds[i].fd))
 			return true;
@@ -70,6 +76,11 @@ static int64_t hide_all(struct pollfd *fds, nfds_t count, struct pollfd *copy,
 
 		copy[i] = fds[i];
 		fds[i].revents = 0;
+		if (relay_is_unsettled() && fdtab_is_relayed(fds[i].fd)) {
+			copy[i].events &= (short)~relay_held_events(fds[i].fd);
+			if (relay_has_failed(fds[i].fd))
+				end = now;
+		}
 		if (!fdtab_is_hidden(fds[i].fd))
 			continue;
 		fds[i].revents = HIDDEN;
@@ -155,6 +166,8 @@ static int show_all(struct pollfd *fds, nfds_t count, struct pollfd *copy, struc
 			   (round->polled && copy[i].revents != 0)) {
 			show_hidden(&fds[i], &copy[i], round->polled, round);
 		}
+		if (relay_is_unsettled() && fdtab_is_relayed(fds[i].fd) && relay_has_failed(fds[i].fd))
+			fds[i].revents = (short)((fds[i].events & (POLLIN | POLLOUT)) | POLLERR);
 		ready += fds[i].revents != 0 && fds[i].revents != HIDDEN;
 	}
 	return ready;
@@ -179,26 +192,50 @@ static void follow_all(struct pollfd *fds, nfds_t count, int ready)
 	}
 }
 
+/*
+ * The control connections behind the copy of the set, which has room for them.
+ * Returns their number; when to look at more than those is told by @end.
+ */
+static nfds_t add_controls(struct pollfd *controls, int64_t *end)
+{
+	int n;
+
+	if (!relay_is_unsettled())
+		return 0;
+	*end = sys_earlier(*end, relay_advance_all(false));
+	n = relay_controls(controls, CONTROLS);
+	if (n == CONTROLS)
+		*end = sys_earlier(*end, sys_now_ns() + DRIVE_SLICE_NS);
+	return (nfds_t)n;
+}
+
 static int poll_set(struct pollfd *fds, nfds_t count, struct pollfd *copy,
 		    int64_t end, const sigset_t *mask)
 {
 	struct round round = { .late = true, .now = sys_now_ns() };
+	nfds_t controls = 0;
 	int ready;
 
 	do {
 		int64_t until;
 		int n;
 
-		if (round.late)
-			round.look = hide_all(fds, count, copy, round.now, INT64_MAX);
+		if (round.late) {
+			round.look = INT64_MAX;
+			controls = add_controls(copy + count, &round.look);
+			round.look = hide_all(fds, count, copy, round.now, round.look);
+		}
 		until = sys_earlier(round.look, end);
-		n = sys_poll(copy, count, until == INT64_MAX ? WAIT_FOREVER
+		n = sys_poll(copy, count + controls, until == INT64_MAX ? WAIT_FOREVER
 			     : until > round.now ? until - round.now : 0, mask);
 		round.now = sys_now_ns();
 		round.late = round.now >= round.look;
 		round.polled = n > 0;
 		/* After a signal the set is not looked at again: its handler may have closed what is in it. */
+		if (n > 0 && controls > 0)
+			(void)relay_advance_all(false);
 		ready = n < 0 ? n : show_all(fds, count, copy, &round);
+		round.late = round.late || controls > 0;
 	} while (ready == 0 && (end == INT64_MAX || round.now < end));
 	follow_all(fds, count, ready);
 	return ready;
@@ -206,14 +243,14 @@ static int poll_set(struct pollfd *fds, nfds_t count, struct pollfd *copy,
 
 int wait_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask)
 {
-	struct pollfd small[SMALL], *copy = small;
+	struct pollfd small[SMALL + CONTROLS], *copy = small;
 	int64_t end = end_of(timeout_ns > 0 ? sys_now_ns() : 0, timeout_ns);
 	int result;
 
 	if (count == 0 || fds == NULL || !has_pending(fds, count))
 		return sys_poll(fds, count, timeout_ns, mask);
 	if (count > SMALL)
-		copy = scratch_take(count * sizeof(*copy));
+		copy = scratch_take((count + CONTROLS) * sizeof(*copy));
 	if (copy == NULL)
 		return -ENOMEM;
 	result = poll_set(fds, count, copy, end, mask);
@@ -247,12 +284,23 @@ static int64_t look_at_pending(int64_t now, int64_t end)
 
 	if (!wait_has_pending())
 		return end;
+	if (relay_is_unsettled())
+		end = sys_earlier(end, relay_advance_all(true));
 	if (now >= next) {
 		next = now + DRIVE_TICK_NS;
 		conn_each_pending(look, &next);
 		atomic_store(&next_look, next);
 	}
 	return sys_earlier(end, next);
+}
+
+/* Move what an event of ours is about.  True: @event says what the program is to hear of it. */
+static bool is_for_program(struct conn *conn, int fd, struct epoll_event *event)
+{
+	if (atomic_load(&conn->relay) != NULL)
+		return relay_woken(conn, fd) && epreg_fail(event);
+	return drive_advance(conn, fd, (int)event->events) != CONN_PENDING &&
+	       epreg_translate(event);
 }
 
 /* Take our events out, moving the handshakes that they are about.  Returns how many are the program's. */
@@ -265,14 +313,10 @@ static int filter(struct epoll_event *events, int got)
 		int fd;
 		struct conn *conn = epreg_conn(&events[i], &ours, &fd);
 
-		if (!ours)
+		if (!ours || (conn != NULL && is_for_program(conn, fd, &events[i])))
 			events[kept++] = events[i];
-		if (conn == NULL)
-			continue;
-		if (drive_advance(conn, fd, (int)events[i].events) != CONN_PENDING &&
-		    epreg_translate(&events[i]))
-			events[kept++] = events[i];
-		conn_unref(conn);
+		if (conn != NULL)
+			conn_unref(conn);
 	}
 	return kept;
 }

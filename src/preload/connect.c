@@ -214,6 +214,12 @@ static int __attribute__((noinline)) get_special(int fd, int level, int name, vo
 		return libc_result(-ENOPROTOOPT);
 	if (fdtab_is_gated(fd))
 		return get_gated(fd, level, name, value, len);
+	if (name == SO_ERROR && level == SOL_SOCKET && relay_is_unsettled() && fdtab_is_relayed(fd)) {
+		int error = relay_error(fd);
+
+		if (error != 0)
+			return give_option(error, value, len);
+	}
 	if (datagram_is_offload(level, name) && (fdtab_marks(fd) & FD_UDP) != 0)
 		return libc_result(-ENOPROTOOPT);
 	if (level == SOL_SOCKET && (name == SO_PEERNAME || name == SO_DOMAIN) && fdtab_has(fd)) {
@@ -225,12 +231,18 @@ static int __attribute__((noinline)) get_special(int fd, int level, int name, vo
 	return REAL(getsockopt)(fd, level, name, value, len);
 }
 
+/* Is it an option about which more than the fd's state has to be looked at? */
+static inline bool is_special(int level, int name)
+{
+	if (level != SOL_SOCKET)
+		return level == IPPROTO_UDP || level == IPPROTO_SCTP;
+	return name == SO_PEERNAME || name == SO_DOMAIN || (name == SO_ERROR && relay_is_unsettled());
+}
+
 /* getsockopt(2) */
 EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict len)
 {
-	if (__builtin_expect(level == SOL_SOCKET ? name == SO_PEERNAME
-			     : level == IPPROTO_UDP || level == IPPROTO_SCTP, 0) ||
-	    fdtab_is_gated(fd))
+	if (__builtin_expect(is_special(level, name), 0) || fdtab_is_gated(fd))
 		return get_special(fd, level, name, value, len);
 	return REAL(getsockopt)(fd, level, name, value, len);
 }

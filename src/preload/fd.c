@@ -6,6 +6,7 @@
 #include "real.h"
 #include "socksify/gate.h"
 #include "socksify/own.h"
+#include "socksify/relay.h"
 #include "socksify/report.h"
 
 static __attribute__((noinline)) int close_known(int fd)
@@ -14,6 +15,8 @@ static __attribute__((noinline)) int close_known(int fd)
 		return libc_result(-EBADF); /* as far as the program knows */
 	if (fdtab_state(fd) == CONN_OWED)
 		gate_close(fd);
+	if (__builtin_expect(relay_is_unsettled(), 0) && fdtab_is_relayed(fd))
+		relay_close(fd);
 	if (report_has_lines())
 		report_close(fd);
 	fdtab_close(fd);

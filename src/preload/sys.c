@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -310,6 +311,11 @@ int sys_uname(struct utsname *ret)
 int sys_close(int fd)
 {
 	return (int)raw(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+bool sys_is_single_threaded(void)
+{
+	return __libc_single_threaded;
 }
 
 bool sys_has_interrupting_handler(void)

@@ -8,6 +8,7 @@
 #include "real.h"
 #include "socksify/epreg.h"
 #include "socksify/listener.h"
+#include "socksify/relay.h"
 #include "socksify/sys.h"
 
 #define NS_PER_S INT64_C(1000000000)
@@ -126,6 +127,8 @@ static int ctl_unconnected(int epfd, int op, int fd, struct epoll_event *event)
 	if (conn == NULL)
 		return libc_result(-ENOMEM);
 	result = epreg_ctl(conn, epfd, op, fd, event);
+	if (result == 0 && relay_is_unsettled())
+		relay_note_registered(conn);
 	if (result == 0)
 		(void)listener_look(conn, fd); /* a listening socket is waited for from now on */
 	conn_unref(conn);
@@ -138,7 +141,7 @@ static int ctl_unconnected(int epfd, int op, int fd, struct epoll_event *event)
  */
 EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-	if (__builtin_expect((fdtab_marks(fd) & FD_TCP) == 0, 1) && !fdtab_is_gated(fd))
+	if (__builtin_expect((fdtab_marks(fd) & (FD_TCP | FD_UDP)) == 0, 1) && !fdtab_is_gated(fd))
 		return REAL(epoll_ctl)(epfd, op, fd, event);
 	return ctl_unconnected(epfd, op, fd, event);
 }

@@ -293,6 +293,11 @@ bool sys_is_running(int pid)
 }
 
 /* The supervisor's own handlers restart what they interrupt. */
+bool sys_is_single_threaded(void)
+{
+	return false;
+}
+
 bool sys_has_interrupting_handler(void)
 {
 	return false;

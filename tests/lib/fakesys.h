@@ -99,6 +99,7 @@ struct fakesys {
 	int fail_at;		/* 1 ..: the call that fails, among those that can with this error; 0: none */
 	int fail_with;		/* -errno */
 	bool has_numbers;	/* sockets can be made, duplicated and closed by the engine */
+	bool threads;		/* the program has more than one */
 	bool interrupts;	/* there is a handler without SA_RESTART */
 	int pid;		/* 0: 1 */
 	int64_t hook_at;	/* call the hook when a wait reaches this time; 0: never */

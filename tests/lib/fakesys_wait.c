@@ -238,6 +238,11 @@ int sys_getpid(void)
 	return fakesys.pid != 0 ? fakesys.pid : 1;
 }
 
+bool sys_is_single_threaded(void)
+{
+	return !fakesys.threads;
+}
+
 bool sys_has_interrupting_handler(void)
 {
 	return fakesys.interrupts;

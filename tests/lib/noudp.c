@@ -34,6 +34,11 @@ ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 	return -EBADF;
 }
 
+bool sys_is_single_threaded(void)
+{
+	return false;
+}
+
 int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 {
 	(void)fd;

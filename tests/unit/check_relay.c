@@ -7,10 +7,13 @@
 #include <string.h>
 
 #include "../lib/program.h"
+#include "socksify/drive.h"
+#include "socksify/epreg.h"
 #include "socksify/namepool.h"
 #include "socksify/own.h"
 #include "socksify/relay.h"
 #include "socksify/sys.h"
+#include "socksify/wait.h"
 
 #define PROXY 0xc0000201 /* 192.0.2.1 */
 #define RELAY_PORT 4000
@@ -535,6 +538,189 @@ START_TEST(an_error_at_any_step_leaks_nothing)
 }
 END_TEST
 
+static short polled(int fd, short events, int64_t timeout)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	return wait_poll(&p, 1, timeout, NULL) > 0 ? p.revents : 0;
+}
+
+/* A socket that does not block, and a proxy that takes 50 ms for each of three steps. */
+static void begin_slow(void)
+{
+	begin();
+	fakesys.fds[5]->flags = O_NONBLOCK;
+	server->connect_ns = 50 * MS;
+	server->answer_ns = 50 * MS;
+}
+
+START_TEST(a_send_that_may_not_block_does_not_wait_for_the_association)
+{
+	bool is_connected = _i % 2 != 0;
+
+	begin_slow();
+	if (is_connected)
+		ck_assert_int_eq(connect_to(5, at(TARGET, 80)), 0);
+	ck_assert_int_eq(send_to(5, "one", 3, at(TARGET, 80)), 3);
+	ck_assert_int_eq(send_to(5, "two", 3, at(TARGET, 81)), 3);
+	ck_assert_int_eq(fakesys.now_ns, 0);
+	ck_assert_int_eq(fake_udp(5)->out_count, 0);
+	ck_assert_int_eq(polled(5, POLLOUT, 0), POLLOUT);
+	switch (_i / 2) {
+	case 0: /* a poll of this fd, or of none */
+		ck_assert_int_eq(polled(5, POLLIN, 500 * MS), 0);
+		ck_assert_int_eq(fakesys.now_ns, 500 * MS);
+		break;
+	case 1: /* a later send */
+		for (int i = 0; i < 3; i++) {
+			fakesys.now_ns += 100 * MS;
+			ck_assert_int_eq(relay_error(5), 0);
+		}
+		break;
+	default: /* the end of the program */
+		relay_finish_all(false);
+		ck_assert_int_eq(fakesys.now_ns, 150 * MS);
+	}
+	ck_assert_int_eq(fake_udp(5)->out_count, 2);
+	EXPECT_SENT(PROXY, RELAY_PORT, "\0\0\0\1\1\2\3\4\0\121two");
+	ck_assert(!relay_is_unsettled());
+	ck_assert_int_eq(send_to(5, "three", 5, at(TARGET, 80)), 5);
+	EXPECT_SENT(PROXY, RELAY_PORT, HEADER "three");
+	end();
+	ck_assert_int_eq(conn_pending, 0);
+}
+END_TEST
+
+START_TEST(a_failure_that_no_send_told_is_told_once)
+{
+	struct sockaddr_in from;
+	char octet;
+
+	begin_slow();
+	reply_with(FAKE_REFUSED("\7"), sizeof(FAKE_REFUSED("\7")) - 1);
+	ck_assert_int_eq(send_to(5, "one", 3, at(TARGET, 80)), 3);
+	ck_assert_int_eq(polled(5, POLLIN, 5000 * MS), POLLIN | POLLERR);
+	ck_assert_int_eq(fakesys.now_ns, 150 * MS);
+	switch (_i) {
+	case 0:
+		ck_assert_int_eq(relay_error(5), ENETUNREACH);
+		break;
+	case 1:
+		ck_assert_int_eq(receive_from(5, &octet, 1, 0, &from, NULL), -ENETUNREACH);
+		break;
+	default:
+		ck_assert_int_eq(send_to(5, "two", 3, at(TARGET, 80)), -ENETUNREACH);
+	}
+	ck_assert_int_eq(relay_error(5), 0);
+	ck_assert_int_eq(receive_from(5, &octet, 1, 0, &from, NULL), -EAGAIN);
+	ck_assert_int_eq(fake_udp(5)->out_count, 0);
+	ck_assert_int_eq(conn_pending, 0);
+	end();
+}
+END_TEST
+
+START_TEST(the_time_for_an_association_is_bounded_while_the_program_waits)
+{
+	begin_slow();
+	server->connect_ns = -1;
+	ck_assert_int_eq(send_to(5, "one", 3, at(TARGET, 80)), 3);
+	ck_assert_int_eq(polled(5, POLLIN, WAIT_FOREVER), POLLIN | POLLERR);
+	ck_assert_int_eq(fakesys.now_ns, 10000 * MS);
+	ck_assert_int_eq(relay_error(5), ETIMEDOUT);
+	end();
+}
+END_TEST
+
+/* A thread that sleeps in poll(2) already would not hear of the proxy's answer. */
+START_TEST(with_threads_it_is_waited_for_unless_a_set_is_woken)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = 77 };
+	struct conn *conn;
+
+	begin_slow();
+	fakesys.threads = true;
+	if (_i != 0) {
+		fake_set(7);
+		conn = fdtab_get_or_new(5);
+		ck_assert_int_eq(epreg_ctl(conn, 7, EPOLL_CTL_ADD, 5, &event), 0);
+		conn_unref(conn);
+	}
+	ck_assert_int_eq(send_to(5, "one", 3, at(TARGET, 80)), 3);
+	ck_assert_int_eq(fakesys.now_ns, _i != 0 ? 0 : 150 * MS);
+	ck_assert_int_eq(fake_udp(5)->out_count, _i == 0);
+	if (_i == 1) {
+		ck_assert_int_eq(wait_epoll(7, &event, 1, 500 * MS, NULL), 0);
+		ck_assert_int_eq(fake_udp(5)->out_count, 1);
+		ARRIVES(HEADER, "hello");
+		ck_assert_int_eq(wait_epoll(7, &event, 1, 500 * MS, NULL), 1);
+		ck_assert_uint_eq(event.data.u64, 77);
+	} else if (_i == 2) {
+		server->connect_error = ECONNREFUSED;
+		ck_assert_int_eq(wait_epoll(7, &event, 1, WAIT_FOREVER, NULL), 1);
+		ck_assert_uint_eq(event.events, EPOLLIN | EPOLLERR);
+		ck_assert_uint_eq(event.data.u64, 77);
+		ck_assert_int_eq(relay_error(5), ECONNREFUSED);
+	}
+	p_close(5);
+	if (_i != 0)
+		p_close(7);
+	end();
+}
+END_TEST
+
+START_TEST(what_is_kept_is_bounded)
+{
+	char kilo[1000] = "";
+	int kept = 0;
+
+	begin_slow();
+	while (kept < 1000 && send_to(5, kilo, sizeof(kilo), at(TARGET, 80)) > 0)
+		kept++;
+	ck_assert_int_gt(kept, 2);
+	ck_assert_int_lt(kept, 212992 / 1000);
+	ck_assert_int_eq(send_to(5, kilo, 1, at(TARGET, 80)), -EAGAIN);
+	ck_assert_int_eq(polled(5, POLLOUT, 0), 0);
+	ck_assert_int_eq(send_to(5, kilo, 70000, at(TARGET, 80)), -EMSGSIZE);
+	p_close(5);
+	ck_assert(!relay_is_unsettled());
+	ck_assert_int_eq(conn_pending, 0);
+	end();
+}
+END_TEST
+
+START_TEST(many_are_kept_too)
+{
+	struct mmsghdr msgs[MANY];
+
+	begin_slow();
+	make_many(msgs, 3);
+	ck_assert_int_eq(relay_send_many(5, msgs, MANY, 0), MANY);
+	ck_assert_int_eq(fake_udp(5)->out_count, MANY / 3); /* the direct ones */
+	ck_assert_int_eq(polled(5, POLLIN, 500 * MS), 0);
+	ck_assert_int_eq(fake_udp(5)->out_count, MANY);
+	EXPECT_SENT(PROXY, RELAY_PORT, "\0\0\0\1\1\2\3\4\0\251\0\0\0");
+	end();
+}
+END_TEST
+
+/* The child of a fork begins its own. */
+START_TEST(what_is_under_way_is_the_parents)
+{
+	begin_slow();
+	ck_assert_int_eq(send_to(5, "one", 3, at(TARGET, 80)), 3);
+	drive_before_fork();
+	fakesys.pid = 2;
+	drive_in_child(2);
+	ck_assert(!relay_is_unsettled());
+	ck_assert_int_eq(conn_pending, 0);
+	ck_assert_int_eq(send_to(5, "two", 3, at(TARGET, 80)), 3);
+	ck_assert_int_eq(polled(5, POLLIN, 500 * MS), 0);
+	ck_assert_int_eq(fake_udp(5)->out_count, 1);
+	EXPECT_SENT(PROXY, RELAY_PORT, HEADER "two");
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("relay");
@@ -557,6 +743,13 @@ int main(void)
 	tcase_add_test(t, many_are_sent_each_its_way);
 	tcase_add_test(t, many_are_received_without_gaps);
 	tcase_add_loop_test(t, an_error_at_any_step_leaks_nothing, 0, 24);
+	tcase_add_loop_test(t, a_send_that_may_not_block_does_not_wait_for_the_association, 0, 6);
+	tcase_add_loop_test(t, a_failure_that_no_send_told_is_told_once, 0, 3);
+	tcase_add_test(t, the_time_for_an_association_is_bounded_while_the_program_waits);
+	tcase_add_loop_test(t, with_threads_it_is_waited_for_unless_a_set_is_woken, 0, 3);
+	tcase_add_test(t, what_is_kept_is_bounded);
+	tcase_add_test(t, many_are_kept_too);
+	tcase_add_test(t, what_is_under_way_is_the_parents);
 	suite_add_tcase(suite, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

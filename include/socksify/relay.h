@@ -66,6 +66,12 @@ MUST_CHECK ssize_t relay_receive(int fd, struct msghdr *msg, int flags);
 MUST_CHECK int relay_receive_many(int fd, struct mmsghdr *msgs, unsigned count, int flags,
 				  struct timespec *timeout);
 
+/*
+ * relay_has_datagram - is there anything for the program to receive on a relayed
+ * @fd that the kernel calls readable?  What is not to be seen is dropped.
+ */
+MUST_CHECK bool relay_has_datagram(int fd);
+
 /* FIONREAD: the payload's octets of the next datagram, 0 without one; or -errno. */
 MUST_CHECK int relay_readable(int fd);
 

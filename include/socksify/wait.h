@@ -28,13 +28,14 @@ static inline bool wait_has_gated(void)
  * wait_poll - ppoll(2).
  * @timeout_ns: < 0 waits for ever
  * @mask:       or NULL
- * A pending fd reports nothing until its handshake is over.  Returns what
+ * A pending fd reports nothing until its handshake is over, and a relayed one
+ * is not readable for what its program may not see.  Returns what
  * ppoll(2) does, or -errno; -ENOMEM also for a large set without memory.
  */
 MUST_CHECK int wait_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns,
 			 const sigset_t *mask);
 
-/* Is a pending fd in one of the sets? */
+/* Is a pending or relayed fd in one of the sets? */
 bool wait_select_concerns(int nfds, const fd_set *in, const fd_set *out, const fd_set *except);
 
 /*

@@ -291,3 +291,10 @@ int relay_readable(int fd)
 
 	return n == -EAGAIN ? 0 : (int)n;
 }
+
+bool relay_has_datagram(int fd)
+{
+	struct msghdr msg = { .msg_iovlen = 0 };
+
+	return relay_receive(fd, &msg, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) != -EAGAIN;
+}

@@ -68,7 +68,7 @@ bool wait_select_concerns(int nfds, const fd_set *in, const fd_set *out, const f
 		return true;
 	nfds = limit(nfds);
 	for (int fd = 0; fd < nfds; fd++)
-		if (fdtab_is_hidden(fd) && events_of(fd, in, out, except) != 0)
+		if ((fdtab_is_hidden(fd) || fdtab_is_relayed(fd)) && events_of(fd, in, out, except) != 0)
 			return true;
 	return false;
 }

@@ -37,7 +37,7 @@ static bool has_pending(const struct pollfd *fds, nfds_t count)
 	if (relay_is_unsettled())
 		return true;
 	for (nfds_t i = 0; i < count; i++)
-		if (fdtab_is_hidden(fds[i].fd))
+		if (fdtab_is_hidden(fds[i].fd) || fdtab_is_relayed(fds[i].fd))
 			return true;
 	return false;
 }
@@ -152,6 +152,18 @@ static void show_hidden(struct pollfd *p, struct pollfd *copy, bool polled, stru
 		conn_unref(conn);
 }
 
+/* What a relayed socket reports beside what the kernel says of it. */
+static short show_relayed(const struct pollfd *p, short revents)
+{
+	if (relay_is_unsettled() && relay_has_failed(p->fd))
+		return (short)((p->events & (POLLIN | POLLOUT)) | POLLERR);
+	/* An error is told by the receive that looks for a datagram, which is not ours to be told. */
+	if ((revents & (POLLIN | POLLRDNORM)) != 0 && (revents & POLLERR) == 0 &&
+	    !relay_has_datagram(p->fd))
+		revents &= (short)~(POLLIN | POLLRDNORM);
+	return revents;
+}
+
 /* After the kernel's poll: move what is pending, and report.  Returns how many fds are ready. */
 static int show_all(struct pollfd *fds, nfds_t count, struct pollfd *copy, struct round *round)
 {
@@ -166,8 +178,8 @@ static int show_all(struct pollfd *fds, nfds_t count, struct pollfd *copy, struc
 			   (round->polled && copy[i].revents != 0)) {
 			show_hidden(&fds[i], &copy[i], round->polled, round);
 		}
-		if (relay_is_unsettled() && fdtab_is_relayed(fds[i].fd) && relay_has_failed(fds[i].fd))
-			fds[i].revents = (short)((fds[i].events & (POLLIN | POLLOUT)) | POLLERR);
+		if (fdtab_is_relayed(fds[i].fd))
+			fds[i].revents = show_relayed(&fds[i], fds[i].revents);
 		ready += fds[i].revents != 0 && fds[i].revents != HIDDEN;
 	}
 	return ready;

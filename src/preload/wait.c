@@ -35,7 +35,7 @@ static int64_t from_timespec(const struct timespec *ts)
 /* poll(2) */
 EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
-	if (!wait_has_pending())
+	if (!wait_has_gated())
 		return REAL(poll)(fds, count, timeout);
 	return libc_result(wait_poll(fds, count, from_ms(timeout), NULL));
 }
@@ -47,7 +47,7 @@ EXPORT int __poll(struct pollfd *fds, nfds_t count, int timeout)
 
 EXPORT int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size)
 {
-	if (!wait_has_pending() || size / sizeof(*fds) < count)
+	if (!wait_has_gated() || size / sizeof(*fds) < count)
 		return REAL(__poll_chk)(fds, count, timeout, size);
 	return poll(fds, count, timeout);
 }
@@ -56,7 +56,7 @@ EXPORT int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size
 EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 		 const sigset_t *mask)
 {
-	if (!wait_has_pending() || !is_valid(timeout))
+	if (!wait_has_gated() || !is_valid(timeout))
 		return REAL(ppoll)(fds, count, timeout, mask);
 	return libc_result(wait_poll(fds, count, from_timespec(timeout), mask));
 }
@@ -64,7 +64,7 @@ EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
 EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 		       const sigset_t *mask, size_t size)
 {
-	if (!wait_has_pending() || size / sizeof(*fds) < count)
+	if (!wait_has_gated() || size / sizeof(*fds) < count)
 		return REAL(__ppoll_chk)(fds, count, timeout, mask, size);
 	return ppoll(fds, count, timeout, mask);
 }
@@ -94,7 +94,7 @@ static int __attribute__((noinline)) select_pending(int nfds, fd_set *in, fd_set
 EXPORT int select(int nfds, fd_set *restrict in, fd_set *restrict out, fd_set *restrict except,
 		  struct timeval *restrict timeout)
 {
-	if (__builtin_expect(!wait_has_pending(), 1))
+	if (__builtin_expect(!wait_has_gated(), 1))
 		return REAL(select)(nfds, in, out, except, timeout);
 	return select_pending(nfds, in, out, except, timeout);
 }
@@ -111,7 +111,7 @@ EXPORT int pselect(int nfds, fd_set *restrict in, fd_set *restrict out,
 {
 	int64_t left;
 
-	if (!wait_has_pending() || !is_valid(timeout) ||
+	if (!wait_has_gated() || !is_valid(timeout) ||
 	    !wait_select_concerns(nfds, in, out, except))
 		return REAL(pselect)(nfds, in, out, except, timeout, mask);
 	return libc_result(wait_select(nfds, in, out, except, from_timespec(timeout), mask, &left));

@@ -721,6 +721,29 @@ START_TEST(what_is_under_way_is_the_parents)
 }
 END_TEST
 
+START_TEST(a_poll_is_not_woken_by_what_is_dropped)
+{
+	struct sockaddr_in from;
+	char got[64];
+
+	begin();
+	if (_i != 0)
+		ck_assert_int_eq(connect_to(5, at(TARGET, 80)), 0);
+	ck_assert_int_eq(send_to(5, "ho", 2, at(TARGET, 80)), 2);
+	fake_arrives(5, PROXY, RELAY_PORT, "\0\0\1\1\1\2\3\4\0\120x", 11);
+	fake_arrives(5, TARGET, 80, "bad", 3);
+	ck_assert_int_eq(polled(5, POLLIN | POLLOUT, 0), POLLOUT);
+	ck_assert_int_eq(fake_udp(5)->in_at, 2);
+	ck_assert_int_eq(polled(5, POLLIN, 100 * MS), 0);
+	ck_assert_int_eq(fakesys.now_ns, 100 * MS);
+	fake_arrives(5, TARGET, 80, "bad", 3);
+	ARRIVES(HEADER, "");
+	ck_assert_int_eq(polled(5, POLLIN, 100 * MS), POLLIN);
+	ck_assert_int_eq(receive_from(5, got, sizeof(got), MSG_DONTWAIT, &from, NULL), 0);
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("relay");
@@ -750,6 +773,7 @@ int main(void)
 	tcase_add_test(t, what_is_kept_is_bounded);
 	tcase_add_test(t, many_are_kept_too);
 	tcase_add_test(t, what_is_under_way_is_the_parents);
+	tcase_add_loop_test(t, a_poll_is_not_woken_by_what_is_dropped, 0, 2);
 	suite_add_tcase(suite, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

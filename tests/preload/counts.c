@@ -15,7 +15,7 @@
 
 #define TIMES 20
 
-static struct sockaddr_in to;
+static struct sockaddr_in to, to_datagrams;
 
 static void expect(int good, const char *what)
 {
@@ -94,6 +94,39 @@ static void new_name(void)
 	freeaddrinfo(list);
 }
 
+static int datagrams;	/* a UDP socket */
+
+static void pair(void)
+{
+	char octet = 'x';
+
+	expect(send(datagrams, &octet, 1, 0) == 1 && recv(datagrams, &octet, 1, 0) == 1, "pair");
+}
+
+static void pair_to(void)
+{
+	char octet = 'x';
+
+	expect(sendto(datagrams, &octet, 1, 0, (struct sockaddr *)&to_datagrams,
+		      sizeof(to_datagrams)) == 1 && recv(datagrams, &octet, 1, 0) == 1, "pair");
+}
+
+static void pair_polled(void)
+{
+	struct pollfd p = { .fd = datagrams, .events = POLLIN };
+	char octet = 'x';
+
+	expect(send(datagrams, &octet, 1, 0) == 1 && poll(&p, 1, 5000) == 1 &&
+	       recv(datagrams, &octet, 1, 0) == 1, "pair");
+}
+
+static void association(void)
+{
+	datagrams = socket(AF_INET, SOCK_DGRAM, 0);
+	pair_to();
+	close(datagrams);
+}
+
 static void repeat(const char *name, void (*fn)(void))
 {
 	fn(); /* once for what is only done once */
@@ -107,8 +140,8 @@ int main(int argc, char **argv)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	if (argc < 2) {
-		fprintf(stderr, "usage: counts PORT [names]\n");
+	if (argc < 3) {
+		fprintf(stderr, "usage: counts PORT DATAGRAM-PORT [names]\n");
 		return 2;
 	}
 	to.sin_family = AF_INET;
@@ -123,7 +156,17 @@ int main(int argc, char **argv)
 		connected(fd);
 	mark("end");
 	close(fd);
-	for (int i = 0; argc > 2 && i < 5; i++)
+	for (int i = 0; argc > 3 && i < 5; i++)
 		repeat("name", new_name);
+	to_datagrams = to;
+	to_datagrams.sin_port = htons((uint16_t)atoi(argv[2]));
+	datagrams = socket(AF_INET, SOCK_DGRAM, 0);
+	repeat("pair_to", pair_to);
+	expect(connect(datagrams, (struct sockaddr *)&to_datagrams, sizeof(to_datagrams)) == 0,
+	       "connect");
+	repeat("pair", pair);
+	repeat("pair_polled", pair_polled);
+	close(datagrams);
+	repeat("association", association);
 	return 0;
 }

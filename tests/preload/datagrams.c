@@ -468,6 +468,37 @@ static void once(void)
 	close(fd);
 }
 
+/* A program that is started with a socket begins an association of its own. */
+static void inherited(void)
+{
+	int fd = open_socket(0), status;
+	char port[16], number[16];
+	pid_t pid;
+
+	send_to(fd, "parent");
+	SAY("received %s", receive(fd));
+	snprintf(port, sizeof(port), "%d", ntohs(echo.sin_port));
+	snprintf(number, sizeof(number), "%d", fd);
+	pid = fork();
+	if (pid == 0) {
+		execl("/proc/self/exe", "datagrams", port, "as-child", number, NULL);
+		_exit(1);
+	}
+	waitpid(pid, &status, 0);
+	SAY("status %d", status);
+	close(fd);
+}
+
+static void as_child(int fd)
+{
+	subject = "child";
+	SAY("sent %s", result(send_to(fd, "child")));
+	SAY("received %s", receive(fd));
+	SAY("connected %d", connect(fd, to(), sizeof(echo)));
+	SAY("sent %s", result(send(fd, "child", 5, 0)));
+	SAY("received %s", receive(fd));
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -476,7 +507,7 @@ static const struct {
 	{ "many", many }, { "waiting", waiting }, { "strays", strays }, { "long", too_long },
 	{ "timed", timed }, { "nonblocking", without_waiting }, { "full", full_queue },
 	{ "forked", forked }, { "closed", sent_and_closed }, { "refused", refused },
-	{ "once", once },
+	{ "once", once }, { "inherited", inherited },
 };
 
 int main(int argc, char **argv)
@@ -487,6 +518,10 @@ int main(int argc, char **argv)
 	echo.sin_port = htons((uint16_t)atoi(argv[1]));
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	alarm(60);
+	if (strcmp(argv[2], "as-child") == 0 && argc == 4) {
+		as_child(atoi(argv[3]));
+		return 0;
+	}
 	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
 		for (int j = 2; j < argc; j++)
 			if (strcmp(argv[j], subjects[i].name) == 0) {

@@ -33,6 +33,8 @@ static struct relay *new_relay(struct conn *conn)
 	atomic_store(&r->target_at, 0);
 	atomic_store(&r->corked, false);
 	atomic_store(&r->expected, 10);
+	for (int i = 0; i < RELAY_EARLIER; i++)
+		atomic_store(&r->earlier[i], 0);
 	for (int i = 0; i < RELAY_NAMES; i++)
 		atomic_store(&r->names[i].set, false);
 	return r;

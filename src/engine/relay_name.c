@@ -41,6 +41,30 @@ static void set(struct relay_name *n, const struct target *target, const struct 
 	atomic_store_explicit(&n->set, true, memory_order_release);
 }
 
+/*
+ * Addresses before the first name have no place in the table; the last few are
+ * remembered, so that their answers are not taken for the name's.
+ */
+static void remember(struct relay *r, const struct target *target)
+{
+	uint64_t d = digest(target) ^ (uint64_t)target->port << 1;
+
+	for (unsigned i = 0; i < RELAY_EARLIER; i++)
+		if (atomic_load_explicit(&r->earlier[i], memory_order_relaxed) == d)
+			return;
+	atomic_store(&r->earlier[atomic_fetch_add(&r->next_earlier, 1) % RELAY_EARLIER], d);
+}
+
+static bool is_earlier(struct relay *r, const struct target *from)
+{
+	uint64_t d = digest(from) ^ (uint64_t)from->port << 1;
+
+	for (unsigned i = 0; i < RELAY_EARLIER; i++)
+		if (atomic_load_explicit(&r->earlier[i], memory_order_relaxed) == d)
+			return true;
+	return false;
+}
+
 void relay_note_name(struct relay *r, const struct target *target, const struct sockaddr *addr,
 		     socklen_t len)
 {
@@ -50,8 +74,10 @@ void relay_note_name(struct relay *r, const struct target *target, const struct 
 	int i;
 
 	if (target->kind != TARGET_NAME &&
-	    !atomic_load_explicit(&r->names[0].set, memory_order_relaxed))
+	    !atomic_load_explicit(&r->names[0].set, memory_order_relaxed)) {
+		remember(r, target);
 		return;
+	}
 	if (len > whole)
 		len = whole;
 	for (i = 0; i < RELAY_NAMES && atomic_load_explicit(&r->names[i].set, memory_order_acquire); i++)
@@ -97,6 +123,8 @@ static const struct relay_name *name_of_address(struct relay *r, const struct ta
 			candidate = n;
 		}
 	}
+	if (is_earlier(r, from))
+		return NULL;
 	if (open == 1)
 		atomic_store(&candidate->seen, d);
 	else

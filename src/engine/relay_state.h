@@ -42,6 +42,7 @@ struct relay_name {
 };
 
 #define RELAY_NAMES 32
+#define RELAY_EARLIER 8
 
 struct relay_attempt;
 
@@ -64,6 +65,8 @@ struct relay {
 	_Atomic bool corked;		/* the datagram that was begun has its header (MSG_MORE) */
 	_Atomic int expected;		/* the length of the last received header */
 	struct relay_name names[RELAY_NAMES];
+	_Atomic uint64_t earlier[RELAY_EARLIER]; /* addresses before the first name: digests, or 0 */
+	_Atomic unsigned next_earlier;
 };
 
 /* Close the association @a, which may be NULL, and those before it. */

@@ -407,6 +407,8 @@ START_TEST(the_last_copy_ends_the_association)
 }
 END_TEST
 
+#define EARLIER 0x07070707u
+
 START_TEST(names_are_sent_as_names_and_come_back_as_they_went)
 {
 	struct target pool;
@@ -419,8 +421,12 @@ START_TEST(names_are_sent_as_names_and_come_back_as_they_went)
 	ck_assert_int_eq(namepool_address("a.example", 9, AF_INET, &pool), 0);
 	pool.port = 80;
 	ck_assert_int_eq(target_to_sockaddr(&pool, AF_INET, &name), sizeof(name.in));
+	ck_assert_int_eq(send_to(5, "ho", 2, at(EARLIER, 80)), 2);
 	ck_assert_int_eq(send_to(5, "ho", 2, name.in), 2);
 	EXPECT_SENT(PROXY, RELAY_PORT, "\0\0\0\3\11a.example\0\120ho");
+	ARRIVES("\0\0\0\1\7\7\7\7\0\120", "0"); /* of an address that came before the name */
+	ck_assert_int_eq(receive_from(5, got, sizeof(got), 0, &from, NULL), 1);
+	ck_assert_uint_eq(ntohl(from.sin_addr.s_addr), EARLIER);
 	ck_assert_int_eq(send_to(5, "ho", 2, at(TARGET, 80)), 2);
 
 	ARRIVES("\0\0\0\3\11A.Example\0\120", "1"); /* by the name */

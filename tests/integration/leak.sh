@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: ISC
 # Sourced first by tests that count packets: two network namespaces, $client and
-# $proxy, and a cable between them.  All that leaves the client but TCP to
-# 10.99.0.1:1080 is counted.
+# $proxy, and a cable between them.  All that leaves the client is counted but TCP
+# to ports 1080 to 1083 of 10.99.0.1 and datagrams to it, where the relays are.
 
 if [ -z "${LEAK_INSIDE-}" ]; then
 	# The namespaces made below live in a mount namespace of our own and end with it.
@@ -74,7 +74,7 @@ table inet leak {
 		type filter hook output priority 0;
 		oifname "lo" meta l4proto { tcp, udp } th dport 53 counter name seen_udp
 		oifname "lo" accept
-		ip daddr 10.99.0.1 tcp dport { 1080, 1081 } accept
+		ip daddr 10.99.0.1 tcp dport 1080-1083 accept
 		meta l4proto ipv6-icmp icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld-listener-report, mld2-listener-report } accept
 		ip daddr 10.99.0.1 udp dport != 53 accept
 		meta l4proto udp counter name seen_udp accept

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: ISC
 """Datagrams to an echo server and back, by each way that Python has.
 
-    udp_client.py echo HOST PORT LARGEST   all must come back, from whom they went to
+    udp_client.py echo HOST PORT LARGEST [SMALLEST]
+                                           all must come back, from whom they went to
+    udp_client.py peers HOST PORT [ADDRESS]...
+                                           one socket, several peers, one of them direct
     udp_client.py refused HOST PORT        the first send must fail with ENETUNREACH
     udp_client.py handed HOST PORT         duplicates and a child use the same socket
 """
@@ -25,7 +28,8 @@ def open_socket():
 
 
 def sizes():
-    return [n for n in (0, 1, 2, 511, 1400, 9000, 32768, 65000) if n < largest] + [largest]
+    some = (0, 1, 2, 511, 1400, 9000, 32768, 65000)
+    return [n for n in some if smallest <= n < largest] + [largest]
 
 
 def unconnected():
@@ -87,6 +91,27 @@ def handed():
         need(copy.recvfrom(9) == (b"4", peer), "after the child")
 
 
+def peers():
+    """What goes out through the proxy and what does not may come back in any order."""
+    with socket.socket(family, socket.SOCK_DGRAM) as direct, open_socket() as sock:
+        loopback = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+        direct.bind((loopback, 0))
+        sock.sendto(b"before", direct.getsockname())
+        _, here = direct.recvfrom(100)
+        others = [socket.getaddrinfo(other, port, family, socket.SOCK_DGRAM)[0][4]
+                  for other in [host] + sys.argv[4:]]
+        for turn in range(3):
+            wanted = [(b"%d to %d" % (turn, i), to) for i, to in enumerate(others)]
+            for octets, to in wanted:
+                sock.sendto(octets, to)
+            direct.sendto(b"direct", here)
+            wanted.append((b"direct", direct.getsockname()))
+            while wanted:
+                got = sock.recvfrom(100)
+                need(got in wanted, "%r is not in %r" % (got, wanted))
+                wanted.remove(got)
+
+
 def refused():
     with open_socket() as sock:
         for _ in range(2):
@@ -99,7 +124,10 @@ def refused():
 
 
 mode, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-largest = int(sys.argv[4]) if len(sys.argv) > 4 else 0
+largest, smallest = 0, 0
+if mode == "echo":
+    largest = int(sys.argv[4])
+    smallest = int(sys.argv[5]) if len(sys.argv) > 5 else 0
 family, _, _, _, peer = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
 if mode == "echo":
     unconnected()
@@ -107,4 +135,4 @@ if mode == "echo":
     if largest > 65000:
         too_long()
 else:
-    {"handed": handed, "refused": refused}[mode]()
+    {"handed": handed, "peers": peers, "refused": refused}[mode]()

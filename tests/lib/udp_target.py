@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: ISC
 """Echoes datagrams on port 7 of the addresses, and answers every query on port 53 with 192.0.2.77.
 
-    udp_target.py ADDRESS...
+    udp_target.py [--time] ADDRESS...
 
-Prints a line when both are there.
+With --time, tells the time on port 123 (NTP, RFC 5905).
+Prints a line when all are there.
 """
 
 import socket
+import struct
 import sys
 import threading
+import time
 
 
 def listen(address, port):
@@ -35,8 +38,21 @@ def answer(sock):
         sock.sendto(head + query[12:end] + record, peer)
 
 
-services = [(serve, listen(address, port)) for address in sys.argv[1:]
-            for serve, port in ((echo, 7), (answer, 53))]
+def tell_time(sock):
+    while True:
+        query, peer = sock.recvfrom(65535)
+        now = int((time.time() + 2208988800) * 2**32)
+        head = struct.pack("!BBbbII4s", 4 << 3 | 4, 1, 6, -20, 0, 0, b"LOCL")
+        sock.sendto(head + struct.pack("!Q8sQQ", now, query[40:48], now, now), peer)
+
+
+addresses = sys.argv[1:]
+offered = [(echo, 7), (answer, 53)]
+if addresses[0] == "--time":
+    del addresses[0]
+    offered.append((tell_time, 123))
+services = [(serve, listen(address, port)) for address in addresses
+            for serve, port in offered]
 print("ready", flush=True)
 threads = [threading.Thread(target=serve, args=(sock,)) for serve, sock in services]
 for thread in threads:

@@ -3,11 +3,15 @@
 #include "attempt.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "conduit.h"
 #include "loop.h"
+#include "park.h"
 #include "socksify/handshake.h"
 #include "socksify/report.h"
 #include "socksify/sys.h"
@@ -23,8 +27,10 @@ struct waiter {
 };
 
 struct attempt {
-	struct watch watch;	/* first: of the socket */
+	struct watch watch;	/* first: of the socket that speaks with the proxy */
 	struct timer timer;	/* second: the deadline */
+	struct watch parked;	/* the program's own socket, if that is another one; else fd -1 */
+	struct watch opener;	/* the other end of it, when the proxy has connected; else fd -1 */
 	struct flow *flow;
 	struct handshake *hs;	/* NULL: the kernel connects, directly */
 	struct waiter *waiters;
@@ -35,6 +41,17 @@ struct attempt {
 static struct attempt *of_timer(struct timer *t)
 {
 	return (struct attempt *)(void *)((char *)t - offsetof(struct attempt, timer));
+}
+
+/* Our copy of the program's descriptor. */
+static int program_fd(const struct attempt *a)
+{
+	return attempt_is_parked(a) ? a->parked.fd : a->watch.fd;
+}
+
+bool attempt_is_parked(const struct attempt *a)
+{
+	return a->parked.fd >= 0;
 }
 
 void attempt_answer_option(const struct call *c, int value)
@@ -86,7 +103,7 @@ static void give_up_waiting(struct timer *t)
 void attempt_wait(struct attempt *a, const struct call *c)
 {
 	struct waiter *w = calloc(1, sizeof(*w));
-	int64_t timeout = c->kind == CALL_CONNECT ? sys_timeout(a->watch.fd, SO_SNDTIMEO) : 0;
+	int64_t timeout = c->kind == CALL_CONNECT ? sys_timeout(program_fd(a), SO_SNDTIMEO) : 0;
 
 	if (w == NULL) {
 		(void)listener_reply(c->id, -ENOMEM);
@@ -140,11 +157,25 @@ static void make_fresh(int fd)
 	(void)socket_error(fd); /* the kernel's substitute for it */
 }
 
+void attempt_drop_error(int fd)
+{
+	(void)socket_error(fd);
+}
+
+static void drop(struct watch *w)
+{
+	if (w->fd < 0)
+		return;
+	loop_remove(w);
+	close(w->fd);
+}
+
 static void free_attempt(struct attempt *a)
 {
-	loop_remove(&a->watch);
 	loop_stop_timer(&a->timer);
-	close(a->watch.fd);
+	drop(&a->watch);
+	drop(&a->parked);
+	drop(&a->opener);
 	if (a->hs != NULL)
 		handshake_unref(a->hs);
 	free(a);
@@ -160,20 +191,48 @@ static void tell(const struct attempt *a, int result)
 	report_attempt(&a->flow->peer, a->flow->peer_len, a->hs, result < 0 ? reason : NULL);
 }
 
+/* The octets that came and come through the proxy go to the program.  0 or -errno. */
+static int join(struct attempt *a)
+{
+	int inner = a->opener.fd, outer = a->watch.fd;
+
+	loop_remove(&a->opener);
+	loop_remove(&a->watch);
+	a->opener.fd = -1;
+	a->watch.fd = -1;
+	return conduit_start(inner, outer);
+}
+
+/* The kernel's state of the socket, as the program is to find it. */
+static void leave_socket(struct attempt *a, int result, bool is_waited_for)
+{
+	int fd = program_fd(a);
+
+	if (attempt_is_parked(a) && !is_waited_for) {
+		if (result < 0)
+			park_refuse(fd);
+	} else if (result < 0) {
+		make_fresh(fd);
+	} else {
+		take_zero(fd);
+	}
+}
+
 /* Leave socket and flow as connect(2) with this result does. */
 static void finish(struct attempt *a, int result)
 {
 	struct flow *f = a->flow;
-	bool heard, is_proxied = a->hs != NULL;
+	bool heard, is_proxied = a->hs != NULL, is_waited_for = a->waiters != NULL;
+	bool kernel_tells = attempt_is_parked(a) && !is_waited_for;
 
 	if (is_proxied)
 		handshake_restore_options(a->hs, a->watch.fd);
+	if (result == 0 && attempt_is_parked(a))
+		result = join(a);
 	if (is_proxied && report_is_on())
 		tell(a, result);
-	if (a->begun && result < 0)
-		make_fresh(a->watch.fd);
-	else if (a->begun)
-		take_zero(a->watch.fd);
+	if (a->begun)
+		leave_socket(a, result, is_waited_for);
 	f->attempt = NULL;
 	f->owes_zero = false;
 	flow_set_state(f, result < 0 ? FLOW_FAILED : FLOW_CONNECTED);
@@ -181,7 +240,7 @@ static void finish(struct attempt *a, int result)
 	/* Whoever hears it may ask at once, so all is in order by now. */
 	heard = answer_all(a, result);
 	free_attempt(a);
-	f->owes_zero = result == 0 && !heard;
+	f->owes_zero = result == 0 && !heard && !kernel_tells;
 	if (heard && (result < 0 || !is_proxied))
 		flow_free(f);
 }
@@ -192,13 +251,55 @@ static void step_direct(struct attempt *a, uint32_t events)
 		finish(a, -socket_error(a->watch.fd));
 }
 
+static void opened(struct attempt *a)
+{
+	int error = socket_error(a->opener.fd);
+
+	/* Whatever else has come under its port is none of the program's. */
+	finish(a, error == 0 && park_is_open(a->parked.fd, a->opener.fd) ? 0 : -ECONNREFUSED);
+}
+
+void attempt_settle(struct attempt *a)
+{
+	struct pollfd p = { .fd = a->opener.fd, .events = POLLOUT };
+
+	if (a->opener.fd >= 0 && poll(&p, 1, 0) > 0)
+		opened(a);
+}
+
+static void opener_ready(struct watch *w, uint32_t events)
+{
+	(void)events;
+	opened((struct attempt *)(void *)((char *)w - offsetof(struct attempt, opener)));
+}
+
+/* The proxy has connected: now the program's socket may be, too. */
+static void open_parked(struct attempt *a)
+{
+	int fd = park_open(a->parked.fd);
+
+	loop_remove(&a->watch);
+	if (fd < 0) {
+		finish(a, -ECONNREFUSED);
+		return;
+	}
+	a->opener = (struct watch){ .fd = fd, .events = EPOLLOUT, .ready = opener_ready };
+	if (loop_add(&a->opener) < 0)
+		finish(a, -ENOMEM);
+	else
+		attempt_settle(a);
+}
+
 static void step_proxy(struct attempt *a, int ready)
 {
 	int error;
 
 	switch (handshake_step(a->hs, a->watch.fd, ready)) {
 	case HANDSHAKE_DONE:
-		finish(a, 0);
+		if (attempt_is_parked(a))
+			open_parked(a);
+		else
+			finish(a, 0);
 		return;
 	case HANDSHAKE_REFUSED:
 		finish(a, -a->hs->error);
@@ -229,7 +330,19 @@ static void ready(struct watch *w, uint32_t events)
 
 static void late(struct timer *t)
 {
-	step_proxy(of_timer(t), 0);
+	struct attempt *a = of_timer(t);
+
+	if (a->opener.fd >= 0)
+		finish(a, -ETIMEDOUT);
+	else
+		step_proxy(a, 0);
+}
+
+/* It ended without us: by shutdown(2), or the kernel has tried for long enough. */
+static void parked_ended(struct watch *w, uint32_t events)
+{
+	(void)events;
+	attempt_cancel((struct attempt *)(void *)((char *)w - offsetof(struct attempt, parked)));
 }
 
 /* With its first waiter; without memory for it NULL, and all is cleaned up. */
@@ -245,6 +358,8 @@ static struct attempt *begin(struct flow *f, int fd, const struct call *c)
 	}
 	a->watch = (struct watch){ .fd = fd, .events = EPOLLOUT, .ready = ready };
 	a->timer.late = late;
+	a->parked.fd = -1;
+	a->opener.fd = -1;
 	a->flow = f;
 	a->tid = c->tid;
 	f->attempt = a;
@@ -266,11 +381,10 @@ void attempt_direct(struct flow *f, int fd, const struct call *c)
 }
 
 /* Returns 0 when the handshake is under way, or -errno. */
-static int start_handshake(struct attempt *a, const struct route *route)
+static int start_handshake(struct attempt *a, const struct route *route, int family)
 {
 	struct target addresses[UPSTREAM_MAX];
 	int count = upstream_addresses(route->proxy, addresses), err;
-	int family = a->flow->peer.sa.sa_family;
 
 	if (count < 0)
 		return count;
@@ -298,13 +412,62 @@ void attempt_proxy(struct flow *f, int fd, const struct call *c, const struct ro
 
 	if (a == NULL)
 		return;
-	err = start_handshake(a, route);
+	err = start_handshake(a, route, f->peer.sa.sa_family);
 	if (err == 0)
 		err = loop_add(&a->watch);
 	if (err < 0)
 		finish(a, err);
 	else
 		step_proxy(a, HANDSHAKE_ASK);
+}
+
+/* A socket of ours that can reach a proxy of either family, or -errno. */
+static int open_outer(int *ret_family)
+{
+	int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, on = 1, fd;
+
+	*ret_family = AF_INET6;
+	fd = socket(AF_INET6, type, 0);
+	if (fd < 0) {
+		*ret_family = AF_INET;
+		fd = socket(AF_INET, type, 0);
+	}
+	if (fd < 0)
+		return -errno;
+	(void)!sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return fd;
+}
+
+bool attempt_park(struct flow *f, int fd, const struct call *c, const struct route *route)
+{
+	int family, outer = open_outer(&family), err;
+	struct attempt *a;
+
+	if (outer < 0 || park_socket(fd, f->peer.sa.sa_family) < 0) {
+		if (outer >= 0)
+			close(outer);
+		return false;
+	}
+	a = begin(f, outer, c);
+	if (a == NULL) {
+		make_fresh(fd);
+		close(fd);
+		return true;
+	}
+	a->parked = (struct watch){ .fd = fd, .events = 0, .ready = parked_ended };
+	err = start_handshake(a, route, family);
+	a->begun = true;
+	if (err == 0)
+		err = loop_add(&a->watch);
+	if (err == 0)
+		err = loop_add(&a->parked);
+	if (err < 0) {
+		finish(a, err);
+		return true;
+	}
+	(void)answer_all(a, -EINPROGRESS);
+	step_proxy(a, HANDSHAKE_ASK);
+	return true;
 }
 
 void attempt_cancel(struct attempt *a)

@@ -17,6 +17,22 @@
 void attempt_direct(struct flow *f, int fd, const struct call *c);
 void attempt_proxy(struct flow *f, int fd, const struct call *c, const struct route *route);
 
+/*
+ * attempt_park - the same for a call that may not wait: it is answered with
+ * EINPROGRESS, and the socket is parked (park.h) until the proxy has answered.
+ * False: it cannot be parked, and nothing happened.
+ */
+bool attempt_park(struct flow *f, int fd, const struct call *c, const struct route *route);
+
+/* Is it a parked one?  Then the kernel has the right answer for whoever asks how it goes. */
+bool attempt_is_parked(const struct attempt *a);
+
+/* A parked socket may be open in the kernel, and the loop not have heard of it yet. */
+void attempt_settle(struct attempt *a);
+
+/* Forget the errno that the kernel keeps for a socket; the program was told ours. */
+void attempt_drop_error(int fd);
+
 /* Another call that is to be answered when it is over: connect(2), or SO_ERROR. */
 void attempt_wait(struct attempt *a, const struct call *c);
 

@@ -23,9 +23,6 @@
 #ifndef MSG_ZEROCOPY
 #define MSG_ZEROCOPY 0x4000000
 #endif
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71	/* Linux 5.14 */
-#endif
 
 /* Buffers of the one thread there is. */
 static char payload[DATAGRAM_MAX];
@@ -52,31 +49,11 @@ static bool is_asker(const struct subject *s)
 
 /* --- where to --- */
 
-/* Our loopback is another one than that of a socket in another network namespace. */
-static bool is_foreign(int fd)
-{
-	static uint64_t ours;
-	uint64_t its;
-	socklen_t len = sizeof(its);
-	int own;
-
-	if (ours == 0) {
-		own = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		if (own < 0 || sys_getsockopt(own, SOL_SOCKET, SO_NETNS_COOKIE, &ours, &len) < 0)
-			ours = UINT64_MAX; /* an old kernel: cannot be told */
-		if (own >= 0)
-			close(own);
-	}
-	len = sizeof(its);
-	return sys_getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &its, &len) == 0 &&
-	       ours != UINT64_MAX && its != ours;
-}
-
 static int ask_responder(const struct subject *s, const struct target *asked,
 			 struct sockaddr_storage *to)
 {
 	union sockaddr_any instead;
-	int len = is_foreign(s->fd) ? -ENETUNREACH : responder_for(asked, s->domain, &instead);
+	int len = serve_is_foreign(s->fd) > 0 ? -ENETUNREACH : responder_for(asked, s->domain, &instead);
 
 	if (len < 0)
 		return len;

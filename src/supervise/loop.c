@@ -44,6 +44,11 @@ int loop_change(struct watch *w, uint32_t events)
 	return control(EPOLL_CTL_MOD, w);
 }
 
+int loop_again(struct watch *w)
+{
+	return control(EPOLL_CTL_MOD, w);
+}
+
 /* The program has the same open file, so closing ours would not end it. */
 void loop_remove(struct watch *w)
 {

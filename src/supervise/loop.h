@@ -30,6 +30,9 @@ MUST_CHECK int loop_add(struct watch *w);
 MUST_CHECK int loop_change(struct watch *w, uint32_t events);
 void loop_remove(struct watch *w);
 
+/* Edges (EPOLLET): report once more what is ready.  0 or -errno. */
+MUST_CHECK int loop_again(struct watch *w);
+
 /* Call t->late() once, at the time or soon after. */
 void loop_start_timer(struct timer *t, int64_t at);
 void loop_stop_timer(struct timer *t);

@@ -13,6 +13,10 @@
 #include "strict.h"
 #include "tracee.h"
 
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71	/* Linux 5.14 */
+#endif
+
 static int option(int fd, int name)
 {
 	int value = 0;
@@ -46,6 +50,31 @@ int serve_look(const struct call *c, struct subject *ret)
 	if (err < 0)
 		close(ret->fd);
 	return err < 0 ? err : 1;
+}
+
+static int namespace_of(int fd, uint64_t *ret)
+{
+	socklen_t len = sizeof(*ret);
+
+	return fd < 0 ? -errno : sys_getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret, &len);
+}
+
+int serve_is_foreign(int fd)
+{
+	static uint64_t ours; /* 0: not asked for yet; no namespace has that number */
+	uint64_t its;
+	int own, err;
+
+	if (ours == 0) {
+		own = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		err = namespace_of(own, &ours);
+		if (own >= 0)
+			close(own);
+		if (err < 0)
+			return err;
+	}
+	err = namespace_of(fd, &its);
+	return err < 0 ? err : its != ours;
 }
 
 /* The arguments of socketcall(2) are 32-bit words in memory; read once, here. */

@@ -20,6 +20,12 @@ struct subject {
  */
 MUST_CHECK int serve_look(const struct call *c, struct subject *ret);
 
+/*
+ * serve_is_foreign - is the socket in another network namespace, where our loopback is not?
+ * Returns 0, 1, or -errno: an old kernel does not tell.
+ */
+MUST_CHECK int serve_is_foreign(int fd);
+
 /* Answer the call, now or later. */
 void serve_call(struct call *c);
 

@@ -10,6 +10,16 @@
 #include "strict.h"
 #include "tracee.h"
 
+/* The flow of the socket; that of a parked one which is open has become CONNECTED. */
+static struct flow *look_up(uint64_t cookie)
+{
+	struct flow *f = flow_find(cookie);
+
+	if (f != NULL && f->state == FLOW_PENDING)
+		attempt_settle(f->attempt);
+	return flow_find(cookie);
+}
+
 /*
  * Sockets of other families: only the kernel can connect them (a path is
  * relative to the program's directory), so it reads the address again.
@@ -61,7 +71,10 @@ static void connect_by_proxy(struct subject *s, const struct call *c,
 	flow_sweep();
 	f = flow_new(s->cookie, to, len);
 	if (f != NULL) {
-		attempt_proxy(f, s->fd, c, route);
+		/* Its own socket is faster, and outlives us; but it would show the proxy's progress. */
+		if (!s->nonblocking || serve_is_foreign(s->fd) != 0 ||
+		    !attempt_park(f, s->fd, c, route))
+			attempt_proxy(f, s->fd, c, route);
 		return;
 	}
 	(void)listener_reply(c->id, -ENOMEM);
@@ -124,6 +137,7 @@ static bool connect_again(struct subject *s, const struct call *c, struct flow *
 		return false; /* the kernel says EISCONN, or that it is over */
 	case FLOW_FAILED:
 		result = f->error;
+		attempt_drop_error(s->fd);
 		if (listener_reply(c->id, result))
 			flow_free(f);
 		return true;
@@ -151,7 +165,7 @@ static bool has_peer(int fd)
 static void connect_stream(struct subject *s, const struct call *c,
 			   const struct sockaddr_storage *to, socklen_t len)
 {
-	struct flow *f = flow_find(s->cookie);
+	struct flow *f = look_up(s->cookie);
 
 	if (f != NULL && connect_again(s, c, f, to, len)) {
 		close(s->fd);
@@ -214,7 +228,10 @@ static bool find(const struct call *c, struct flow **ret, union sockaddr_any *re
 		return false;
 	}
 	if (is_inet == 1) {
-		f = flow_find(s.cookie);
+		f = look_up(s.cookie);
+		/* A parked one has the kernel's substitute for the errno that is told now. */
+		if (f != NULL && f->state == FLOW_FAILED && c->kind == CALL_GETSOCKOPT)
+			attempt_drop_error(s.fd);
 		/* Without a peer the kernel has the right errno. */
 		if (f != NULL && f->state == FLOW_CONNECTED && !has_peer(s.fd))
 			f = NULL;
@@ -282,6 +299,10 @@ void serve_getsockopt(const struct call *c)
 		(void)listener_continue(c->id);
 		return;
 	case FLOW_PENDING:
+		if (attempt_is_parked(f->attempt)) {
+			attempt_answer_option(c, 0);
+			return;
+		}
 		/* The socket looks connected from the proxy on: who asks would send too early. */
 		attempt_wait(f->attempt, c);
 		return;

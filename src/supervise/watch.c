@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "conduit.h"
 #include "landlock.h"
 #include "loop.h"
 #include "process.h"
@@ -175,7 +176,8 @@ static bool is_last(void)
 static void note_end(int status)
 {
 	over = is_last();
-	report(REPORT_ENDED, strict_status(status), over ? 0 : EBUSY);
+	report(REPORT_ENDED, strict_status(status),
+	       over && !conduit_is_needed() ? 0 : EBUSY);
 	program = 0;
 	stand_in_drop_streams(true);
 	(void)!chdir("/");
@@ -272,6 +274,10 @@ void watch_run(const struct program *p, int reports)
 		tally_add(TALLY_SUPERVISED); /* else who starts a program knows whether it is one of these */
 	report(REPORT_STARTED, program, 0);
 	while (!over)
+		loop_turn();
+	loop_remove(&calls);
+	/* What the programs have written is still to be sent. */
+	while (conduit_is_needed())
 		loop_turn();
 	_exit(0);
 }

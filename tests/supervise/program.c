@@ -141,28 +141,20 @@ static int socket_error(int fd)
 static void nonblock(void)
 {
 	int fd = stream(SOCK_NONBLOCK), copy = dup(fd), set = epoll_create1(0), on = 1, error;
-	struct epoll_event event = { .events = EPOLLOUT };
-	int64_t start = now_ms(), connected;
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
 	(void)epoll_wait(set, &event, 1, 0);
-	error = try_connect(fd);
-	connected = now_ms();
-	if (error != 0 && error != EINPROGRESS) {
-		printf("connect: %d\n", error);
-		return;
-	}
-	fprintf(stderr, "connect %d after %d ms\n", error, (int)(connected - start));
-	printf("waited: %s\n", connected - start < 300 ? "no" : "yes");
-	if (error == EINPROGRESS) {
-		/* What an unconnected socket reported before (EPOLLHUP) may be reported once more. */
-		do {
-			if (epoll_wait(set, &event, 1, 20000) != 1)
-				printf("epoll: nothing\n");
-		} while (event.events == (EPOLLOUT | EPOLLHUP) && now_ms() - start < 20000);
-		error = socket_error(copy);
-	}
+	printf("connect: %d\n", try_connect(fd));
+	/* What an unconnected socket reported before (EPOLLHUP) may be reported once more. */
+	do {
+		if (epoll_wait(set, &event, 1, 20000) != 1) {
+			printf("epoll: nothing\n");
+			return;
+		}
+	} while (event.events == (EPOLLOUT | EPOLLHUP));
+	error = socket_error(copy);
 	printf("error: %d\n", error);
 	printf("error again: %d\n", socket_error(copy));
 	if (error != 0) {
@@ -173,6 +165,101 @@ static void nonblock(void)
 	print_peer(copy);
 	fcntl(fd, F_SETFL, 0);
 	get_hello(copy);
+}
+
+/* The next of @fds that poll or epoll reports, or -1. */
+static int next_ready(int set, struct pollfd *fds, int count)
+{
+	struct epoll_event event;
+
+	if (set >= 0)
+		return epoll_wait(set, &event, 1, 30000) == 1 ? (int)event.data.u32 : -1;
+	if (poll(fds, (nfds_t)count, 30000) <= 0)
+		return -1;
+	for (int i = 0; i < count; i++)
+		if (fds[i].revents != 0)
+			return i;
+	return -1;
+}
+
+/* One thread, @count connects under way at the same time: none of them may wait for the proxy. */
+static void together(int count, bool by_epoll)
+{
+	struct pollfd fds[1000];
+	int set = by_epoll ? epoll_create1(0) : -1, connected = 0, pending = 0, i;
+
+	for (i = 0; i < count; i++) {
+		struct epoll_event event = { .events = EPOLLOUT | EPOLLET, .data.u32 = (uint32_t)i };
+
+		fds[i] = (struct pollfd){ .fd = stream(SOCK_NONBLOCK), .events = POLLOUT };
+		pending += try_connect(fds[i].fd) == EINPROGRESS;
+		if (i == 0)
+			printf("at first: %d, %d\n", try_connect(fds[i].fd), poll(fds, 1, 0));
+		if (by_epoll)
+			epoll_ctl(set, EPOLL_CTL_ADD, fds[i].fd, &event);
+	}
+	printf("pending: %d\n", pending);
+	while (connected < count && (i = next_ready(set, fds, count)) >= 0) {
+		struct sockaddr_storage peer;
+		socklen_t len = sizeof(peer);
+
+		if (socket_error(fds[i].fd) != 0 ||
+		    getpeername(fds[i].fd, (struct sockaddr *)&peer, &len) < 0 ||
+		    memcmp(&peer, &target, target_len) != 0)
+			printf("number %d: it is not connected\n", i);
+		fds[i].fd = -fds[i].fd;
+		connected++;
+	}
+	printf("connected: %d\n", connected);
+	fds[0].fd = -fds[0].fd;
+	printf("at last: %d", try_connect(fds[0].fd));
+	printf(", %d\n", try_connect(fds[0].fd));
+	fcntl(fds[0].fd, F_SETFL, 0);
+	get_hello(fds[0].fd);
+}
+
+static int connect_by_poll(void)
+{
+	struct pollfd p = { .fd = stream(SOCK_NONBLOCK), .events = POLLOUT };
+
+	(void)try_connect(p.fd);
+	(void)poll(&p, 1, 30000);
+	printf("error: %d\n", socket_error(p.fd));
+	fcntl(p.fd, F_SETFL, 0);
+	return p.fd;
+}
+
+/* echo: more than buffers hold, and the end of it, one way; then the other way */
+static void echo(void)
+{
+	static char bytes[65536];
+	int fd = connect_by_poll();
+	size_t sent = 0, received = 0;
+	ssize_t n;
+
+	fflush(stdout);
+	if (fork() == 0) {
+		for (int i = 0; i < 128 && (n = write(fd, bytes, sizeof(bytes))) > 0; i++)
+			sent += (size_t)n;
+		printf("sent: %zu\n", sent);
+		fflush(stdout);
+		shutdown(fd, SHUT_WR);
+		_exit(0);
+	}
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+		received += (size_t)n;
+	printf("received: %zu, then %zd\n", received, n);
+}
+
+/* leave: the program ends at once when it has written */
+static void leave(void)
+{
+	static const char request[] = "GET /left HTTP/1.0\r\n\r\n";
+	int fd = connect_by_poll();
+
+	fflush(stdout);
+	if (write(fd, request, sizeof(request) - 1) > 0)
+		_exit(0);
 }
 
 static void ring(int sig)
@@ -505,7 +592,8 @@ int main(int argc, char **argv)
 		{ "sndtimeo", sndtimeo },     { "threads", threads },
 		{ "int80", by_int80 },	      { "socketcall", by_socketcall },
 		{ "udp", datagrams },	      { "zoo", zoo },
-		{ "resolver", resolver },
+		{ "resolver", resolver },     { "echo", echo },
+		{ "leave", leave },
 	};
 	const char *word = argc > 1 ? argv[1] : "";
 
@@ -535,6 +623,8 @@ int main(int argc, char **argv)
 	set_target(argv[2], argv[3]);
 	if (strcmp(word, "many") == 0)
 		many(atoi(argv[4]));
+	if (strcmp(word, "epoll") == 0 || strcmp(word, "poll") == 0)
+		together(atoi(argv[4]), word[0] == 'e');
 	if (strcmp(word, "flips") == 0)
 		flips(atoi(argv[4]));
 	if (strcmp(word, "twice") == 0)

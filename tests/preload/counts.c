@@ -136,12 +136,26 @@ static void repeat(const char *name, void (*fn)(void))
 	mark("end");
 }
 
+static void all_datagrams(uint16_t port)
+{
+	to_datagrams = to;
+	to_datagrams.sin_port = htons(port);
+	datagrams = socket(AF_INET, SOCK_DGRAM, 0);
+	repeat("pair_to", pair_to);
+	expect(connect(datagrams, (struct sockaddr *)&to_datagrams, sizeof(to_datagrams)) == 0,
+	       "connect");
+	repeat("pair", pair);
+	repeat("pair_polled", pair_polled);
+	close(datagrams);
+	repeat("association", association);
+}
+
 int main(int argc, char **argv)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	if (argc < 3) {
-		fprintf(stderr, "usage: counts PORT DATAGRAM-PORT [names]\n");
+	if (argc < 2) {
+		fprintf(stderr, "usage: counts PORT [DATAGRAM-PORT [names]]\n");
 		return 2;
 	}
 	to.sin_family = AF_INET;
@@ -158,15 +172,7 @@ int main(int argc, char **argv)
 	close(fd);
 	for (int i = 0; argc > 3 && i < 5; i++)
 		repeat("name", new_name);
-	to_datagrams = to;
-	to_datagrams.sin_port = htons((uint16_t)atoi(argv[2]));
-	datagrams = socket(AF_INET, SOCK_DGRAM, 0);
-	repeat("pair_to", pair_to);
-	expect(connect(datagrams, (struct sockaddr *)&to_datagrams, sizeof(to_datagrams)) == 0,
-	       "connect");
-	repeat("pair", pair);
-	repeat("pair_polled", pair_polled);
-	close(datagrams);
-	repeat("association", association);
+	if (argc > 2)
+		all_datagrams((uint16_t)atoi(argv[2]));
 	return 0;
 }

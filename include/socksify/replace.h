@@ -29,6 +29,13 @@ void replace_stand_in(struct conn *conn, int fd, int fresh);
 /* Nothing came of the connection: an AF_INET socket takes the place again.  Nothing if none was replaced. */
 void replace_undo(struct conn *conn, int fd);
 
+/* Was there ever a socket that took another's place so?  One relaxed load. */
+extern _Atomic bool replace_happened;
+static inline bool replace_is_on(void)
+{
+	return __builtin_expect(atomic_load_explicit(&replace_happened, memory_order_relaxed), 0);
+}
+
 /* Does another socket stand in for that of @fd?  SO_DOMAIN is AF_INET then. */
 bool replace_is(int fd);
 

@@ -13,8 +13,6 @@
 #include "socksify/report.h"
 #include "socksify/sys.h"
 
-#define NS_PER_MS 1000000
-
 /* What UDP takes in one datagram, by family. */
 #define LONGEST_IPV4 65507u
 #define LONGEST_IPV6 65527u
@@ -41,7 +39,7 @@ struct relay_attempt *relay_attempt_at(uint32_t index)
 
 /* The queue: lengths, each with a header and a payload behind it. */
 
-static struct relay_queue *new_queue(int fd)
+static bool open_queue(int fd, struct relay_attempt *a)
 {
 	int limit = sys_get_int(fd, SOL_SOCKET, SO_SNDBUF);
 	size_t size;
@@ -53,9 +51,12 @@ static struct relay_queue *new_queue(int fd)
 	size = sizeof(*q) + (size_t)limit / 2 + LONGEST_IPV6 + sizeof(uint32_t);
 	q = sys_map(size, false);
 	if (q == NULL)
-		return NULL;
-	*q = (struct relay_queue){ .size = size, .limit = (size_t)limit };
-	return q;
+		return false;
+	*q = (struct relay_queue){ .size = size };
+	atomic_store(&a->charged, 0);
+	atomic_store(&a->limit, (size_t)limit);
+	atomic_store(&a->queue, q);
+	return true;
 }
 
 static void put(struct relay_queue *q, const void *octets, size_t len)
@@ -71,18 +72,16 @@ static ssize_t enqueue(int fd, struct relay_attempt *a, const struct relay_wrapp
 
 	if (a == NULL)
 		return -ENOENT;
-	if (a->queue == NULL)
-		a->queue = new_queue(fd);
-	if (a->queue == NULL)
+	if (a->queue == NULL && !open_queue(fd, a))
 		return -ENOMEM;
-	if (atomic_load(&a->queue->charged) >= a->queue->limit)
+	if (atomic_load(&a->charged) >= atomic_load(&a->limit))
 		return -EAGAIN;
 	put(a->queue, &len, sizeof(len));
 	put(a->queue, w->header, w->header_len);
 	for (size_t i = 0; i < msg->msg_iovlen; i++)
 		if (msg->msg_iov[i].iov_len > 0)
 			put(a->queue, msg->msg_iov[i].iov_base, msg->msg_iov[i].iov_len);
-	atomic_fetch_add(&a->queue->charged, 2 * len + OVERHEAD);
+	atomic_fetch_add(&a->charged, 2 * len + OVERHEAD);
 	return (ssize_t)payload;
 }
 
@@ -157,6 +156,7 @@ int relay_attempt_begin(int fd, struct relay *r, const struct route *route, bool
 	a->target = route->target;
 	a->lost = lost;
 	a->queue = NULL;
+	atomic_store(&a->limit, 0);
 	atomic_store(&a->goes_on, false);
 	atomic_store(&a->watched, false);
 	control_begin(&a->control, route->proxy, SOCKS5_UDP_ASSOCIATE, &dst, deadline);

@@ -9,8 +9,6 @@
 struct relay_queue {
 	size_t size;			/* of all this */
 	size_t used;
-	size_t limit;			/* SO_SNDBUF; and how much of that is taken: */
-	_Atomic size_t charged;
 	uint8_t octets[];
 };
 
@@ -24,6 +22,8 @@ struct relay_attempt {
 	_Atomic bool watched;		/* by epoll sets of the program's */
 	_Atomic short events;		/* goes_on: what to wait for, */
 	_Atomic int fd;			/* of this */
+	_Atomic size_t limit;		/* SO_SNDBUF; 0 until something is sent. */
+	_Atomic size_t charged;		/* How much of that is taken */
 	struct relay_queue *_Atomic queue;	/* NULL: nothing was sent yet */
 };
 

@@ -61,14 +61,15 @@ short relay_held_events(int fd)
 	struct conn *conn;
 	struct relay *r = relay_look_up(fd, &conn);
 	const struct relay_attempt *a;
-	const struct relay_queue *q;
+	size_t limit;
 	short held = 0;
 
 	if (r == NULL)
 		return 0;
 	a = atomic_load(&r->attempt);
-	q = a != NULL ? atomic_load(&a->queue) : NULL;
-	if (q != NULL && atomic_load(&q->charged) >= q->limit)
+	/* Not by the queue, which goes as soon as another thread is through with the attempt. */
+	limit = a != NULL ? atomic_load(&a->limit) : 0;
+	if (limit > 0 && atomic_load(&a->charged) >= limit)
 		held = POLLOUT | POLLWRNORM;
 	conn_unref(conn);
 	return held;

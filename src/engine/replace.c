@@ -13,6 +13,8 @@
 #include "socksify/sys.h"
 #include "socksify/tunnel.h"
 
+_Atomic bool replace_happened;
+
 static int copy_option(int from, int to, int level, int name)
 {
 	uint8_t old[32], now[32];
@@ -171,6 +173,7 @@ void replace_stand_in(struct conn *conn, int fd, int fresh)
 {
 	sigset_t mask;
 
+	atomic_store(&replace_happened, true);
 	lock_engine(&mask);
 	replace_put(conn, fd, fresh);
 	atomic_store(&conn->replaced, true);

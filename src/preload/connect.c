@@ -147,7 +147,7 @@ static int __attribute__((noinline)) tell_local(int fd, struct sockaddr *addr, s
 /* getsockname(2) */
 EXPORT int getsockname(int fd, struct sockaddr *restrict addr, socklen_t *restrict len)
 {
-	if (fdtab_has(fd) && (listener_is_on() || fdtab_is_gated(fd)))
+	if (fdtab_has(fd) && (listener_is_on() || replace_is_on() || fdtab_is_gated(fd)))
 		return tell_local(fd, addr, len);
 	return REAL(getsockname)(fd, addr, len);
 }
@@ -236,7 +236,8 @@ static inline bool is_special(int level, int name)
 {
 	if (level != SOL_SOCKET)
 		return level == IPPROTO_UDP || level == IPPROTO_SCTP;
-	return name == SO_PEERNAME || name == SO_DOMAIN || (name == SO_ERROR && relay_is_unsettled());
+	return name == SO_PEERNAME || (name == SO_DOMAIN && replace_is_on()) ||
+	       (name == SO_ERROR && relay_is_unsettled());
 }
 
 /* getsockopt(2) */

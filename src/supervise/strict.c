@@ -93,6 +93,13 @@ static bool is_upstream(const struct target *t, bool is_stream)
 	return false;
 }
 
+/* With `dns local` the library lets queries go where the program sends them. */
+static bool is_local_query(const struct route *route)
+{
+	return route->is_query && route->otherwise == ROUTE_DIRECT &&
+	       route_config()->dns == DNS_LOCAL;
+}
+
 /*
  * libc sorts the addresses that it found by what the kernel says to a connect(2) of
  * datagram sockets to each (RFC 6724).  Nothing is sent, and nobody tried anything.
@@ -155,7 +162,8 @@ int strict_route(int fd, const struct sockaddr *to, socklen_t len, struct route 
 	report_mute(false);
 	type = sys_get_int(fd, SOL_SOCKET, SO_TYPE);
 	is_stream = type == SOCK_STREAM;
-	if (err == 0 && route.verdict == ROUTE_PROXY && is_upstream(&route.target, is_stream))
+	if (err == 0 && route.verdict == ROUTE_PROXY &&
+	    (is_upstream(&route.target, is_stream) || is_local_query(&route)))
 		route.verdict = ROUTE_DIRECT;
 	if (err < 0 || route.verdict != ROUTE_DIRECT) {
 		(void)!target_from_sockaddr(to, len, &t);

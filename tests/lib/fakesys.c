@@ -71,8 +71,12 @@ void fake_set(int fd)
 
 void fake_close(int fd)
 {
-	struct fake_file *f = fakesys.fds[fd];
+	struct fake_file *f;
 
+	/* That of a file (nosys.c) is none of ours. */
+	if (fd < 0 || fd >= FAKE_FDS)
+		return;
+	f = fakesys.fds[fd];
 	fakesys.fds[fd] = NULL;
 	if (f != NULL && --f->refs == 0) {
 		fake_forget(f);

@@ -6,9 +6,18 @@
 #include <string.h>
 #include <strings.h>
 
+/* As isspace(3) in the C locale, which libc divides the line by. */
 static bool is_blank(char c)
 {
-	return c == ' ' || c == '\t';
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Where a comment begins, or a NUL, behind which libc reads nothing. */
+static const char *end_of_statement(const char *line, const char *end)
+{
+	while (line < end && *line != '#' && *line != '\0')
+		line++;
+	return line;
 }
 
 static const char *skip_blanks(const char *at, const char *end)
@@ -52,10 +61,10 @@ static bool append(char *ret, size_t size, const char *word, size_t len)
 	return true;
 }
 
-/* All but "files" and the actions on its answer. */
+/* All but "files" and the actions on its answer, and those on nobody's. */
 static bool append_others(const char *at, const char *end, char *ret, size_t size)
 {
-	bool files = false;
+	bool files = true;
 
 	for (at = skip_blanks(at, end); at < end; at = skip_blanks(at, end)) {
 		const char *next = skip_word(at, end);
@@ -75,15 +84,15 @@ void nsswitch_files_first(const char *text, size_t len, char *ret, size_t size)
 	const char *all = text + len;
 
 	while (text < all) {
-		const char *end = memchr(text, '\n', (size_t)(all - text)), *comment, *found;
+		const char *end = memchr(text, '\n', (size_t)(all - text)), *last, *found;
 
 		if (end == NULL)
 			end = all;
-		comment = memchr(text, '#', (size_t)(end - text));
-		found = services(text, comment != NULL ? comment : end);
+		last = end_of_statement(text, end);
+		found = services(text, last);
 		if (found != NULL) {
 			strcpy(ret, "files");
-			if (append_others(found, comment != NULL ? comment : end, ret, size))
+			if (append_others(found, last, ret, size))
 				return;
 			break;
 		}

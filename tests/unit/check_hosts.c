@@ -128,28 +128,37 @@ START_TEST(a_child_of_fork_reads_anew)
 }
 END_TEST
 
+#define SWITCH(text, line) { text, sizeof(text) - 1, line }
 static const struct {
-	const char *text, *line;
+	const char *text;
+	size_t len;
+	const char *line;
 } switches[] = {
-	{ "hosts: files dns\n", "files dns" },
-	{ "passwd: files\nhosts:\tdns files # dns\nnetworks: dns\n", "files dns" },
-	{ "hosts: dns [!UNAVAIL=return] files [NOTFOUND=return]\n", "files dns [!UNAVAIL=return]" },
-	{ "hosts: files mdns4_minimal [NOTFOUND=return] dns", "files mdns4_minimal [NOTFOUND=return] dns" },
-	{ "hosts: resolve[!UNAVAIL=return]files myhostname dns", "files resolve [!UNAVAIL=return] myhostname dns" },
-	{ "  HOSTS : ldap\n", "files ldap" },
-	{ "hosts:\n", "files" },
-	{ "hosts: dns [", "files dns [" },
-	{ "#hosts: ldap\n", "files dns" },
-	{ "hostsx: ldap\n", "files dns" },
-	{ "", "files dns" },
-	{ "hosts: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", "files dns" },
+	SWITCH("hosts: files dns\n", "files dns"),
+	SWITCH("passwd: files\nhosts:\tdns files # dns\nnetworks: dns\n", "files dns"),
+	SWITCH("hosts: dns [!UNAVAIL=return] files [NOTFOUND=return]\n", "files dns [!UNAVAIL=return]"),
+	SWITCH("hosts: files mdns4_minimal [NOTFOUND=return] dns", "files mdns4_minimal [NOTFOUND=return] dns"),
+	SWITCH("hosts: resolve[!UNAVAIL=return]files myhostname dns", "files resolve [!UNAVAIL=return] myhostname dns"),
+	SWITCH("  HOSTS : ldap\n", "files ldap"),
+	SWITCH("hosts:\n", "files"),
+	SWITCH("hosts: dns [", "files dns ["),
+	SWITCH("#hosts: ldap\n", "files dns"),
+	SWITCH("hostsx: ldap\n", "files dns"),
+	SWITCH("", "files dns"),
+	SWITCH("hosts: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", "files dns"),
+	/* an action on nobody's answer is not one on that of "files" */
+	SWITCH("hosts: [NOTFOUND=return] dns\n", "files dns"),
+	/* what libc takes for a blank, and for the end of a line */
+	SWITCH("hosts: dns\vfiles\r\n", "files dns"),
+	SWITCH("hosts: dns files\0ldap\n", "files dns"),
+	SWITCH("hosts\0: ldap\nhosts: nis\n", "files nis"),
 };
 
 START_TEST(files_come_first)
 {
 	char line[64];
 
-	nsswitch_files_first(switches[_i].text, strlen(switches[_i].text), line, sizeof(line));
+	nsswitch_files_first(switches[_i].text, switches[_i].len, line, sizeof(line));
 	ck_assert_str_eq(line, switches[_i].line);
 }
 END_TEST

@@ -56,20 +56,26 @@ newer() {
 
 # build TOP [CONFIGURE-OPTION...]: into TOP/build; does only what is needed
 build() {
-	top=$1
-	shift
+	configure_in "$1/build" "$@" &&
+		quietly make -s -C "$1/build" -j"$(getconf _NPROCESSORS_ONLN)" all
+}
+
+# configure_in DIRECTORY TOP [CONFIGURE-OPTION...]: the same up to make
+configure_in() {
+	directory=$1
+	top=$2
+	shift 2
 	if newer "$top/configure.ac" "$top/configure" || newer "$top/Makefile.am" "$top/Makefile.in"; then
 		(cd "$top" && quietly autoreconf -fi) || return 1
 	fi
-	mkdir -p "$top/build" || return 1
 	# other options: everything anew; without any, whatever is there will do
-	if [ $# != 0 ] && [ -e "$top/build/Makefile" ] &&
-		[ "$*" != "$(cat "$top/build/.options" 2>/dev/null)" ]; then
-		rm -rf "$top/build" && mkdir "$top/build" || return 1
+	if [ $# != 0 ] && [ -e "$directory/Makefile" ] &&
+		[ "$*" != "$(cat "$directory/.options" 2>/dev/null)" ]; then
+		rm -rf "$directory" || return 1
 	fi
-	if [ ! -e "$top/build/Makefile" ] || newer "$top/configure" "$top/build/config.status"; then
-		(cd "$top/build" && quietly ../configure "$@") || return 1
-		echo "$*" >"$top/build/.options"
+	mkdir -p "$directory" || return 1
+	if [ ! -e "$directory/Makefile" ] || newer "$top/configure" "$directory/config.status"; then
+		(cd "$directory" && quietly "$top/configure" "$@") || return 1
+		echo "$*" >"$directory/.options"
 	fi
-	quietly make -s -C "$top/build" -j"$(getconf _NPROCESSORS_ONLN)" all
 }

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "socksify/socks5.h"
-#include "socksify/socks5_udp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -13,8 +12,8 @@ struct outcome {
 	struct target bound;
 };
 
-/* The forms of a handshake: with a login, pipelined. */
-enum { WITH_LOGIN = 1, PIPELINED = 2, FORMS = 4 };
+/* The forms of a handshake: with a login, pipelined, with a second reply. */
+enum { WITH_LOGIN = 1, PIPELINED = 2, BIND = 4, FORMS = 8 };
 
 static struct outcome run(const uint8_t *bytes, size_t len, size_t slice, int form)
 {
@@ -23,14 +22,24 @@ static struct outcome run(const uint8_t *bytes, size_t len, size_t slice, int fo
 	struct outcome o = { 0, 0, { .kind = TARGET_NONE } };
 	struct socks5 s;
 	struct span span;
-	enum socks5_io io;
+	bool waits = (form & BIND) != 0;
 
-	socks5_start(&s, SOCKS5_CONNECT, &dst, (form & WITH_LOGIN) != 0 ? &login : NULL);
+	socks5_start(&s, waits ? SOCKS5_BIND : SOCKS5_CONNECT, &dst,
+		     (form & WITH_LOGIN) != 0 ? &login : NULL);
 	if ((form & PIPELINED) != 0)
 		socks5_pipeline(&s);
-	while (o.err == 0 && (io = socks5_want(&s, &span)) != SOCKS5_DONE) {
-		size_t n = span.len < slice ? span.len : slice;
+	while (o.err == 0) {
+		enum socks5_io io = socks5_want(&s, &span);
+		size_t n;
 
+		if (io == SOCKS5_DONE && !waits)
+			break;
+		if (io == SOCKS5_DONE) {
+			waits = false;
+			socks5_await_peer(&s);
+			continue;
+		}
+		n = span.len < slice ? span.len : slice;
 		if (io == SOCKS5_RECV) {
 			if (n > len - o.used)
 				n = len - o.used;
@@ -45,11 +54,6 @@ static struct outcome run(const uint8_t *bytes, size_t len, size_t slice, int fo
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	struct target t;
-	int header = socks5_udp_header_take(bytes, len, &t);
-
-	if (header > 0 && (size_t)header > len)
-		abort();
 	for (int form = 0; form < FORMS; form++) {
 		struct outcome whole = run(bytes, len, 4096, form);
 

@@ -135,7 +135,7 @@ static const char *dns_word(const struct config *c, char buf[TARGET_TEXT_SIZE + 
 	case DNS_LOCAL:
 		return "local";
 	case DNS_TCP:
-		memcpy(buf, "tcp:", 4);
+		strcpy(buf, "tcp:");
 		target_text(&c->dns_server, buf + 4);
 		return buf;
 	case DNS_TOR:

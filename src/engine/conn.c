@@ -160,6 +160,8 @@ union sockaddr_any conn_proxy(const struct conn *conn)
 
 	for (size_t i = 0; i < PROXY_WORDS; i++)
 		words[i] = atomic_load_explicit(&conn->proxy[i], memory_order_relaxed);
+	/* cppcheck does not see that PROXY_WORDS is more than none: */
+	/* cppcheck-suppress uninitvar */
 	memcpy(&proxy, words, sizeof(proxy));
 	return proxy;
 }

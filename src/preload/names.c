@@ -157,7 +157,7 @@ static int to_dns(const char *node, int flags, char ret[NAMES_ROOM])
 	bool ascii = true;
 	size_t len;
 
-	for (len = 0; node[len] != '\0' && len <= NAMES_ROOM; len++)
+	for (len = 0; len <= NAMES_ROOM && node[len] != '\0'; len++)
 		ascii = ascii && (signed char)node[len] >= 0;
 	if (!ascii && (flags & AI_IDN) != 0)
 		return idn_to_dns(node, ret);

@@ -53,6 +53,8 @@ void listener_note_bind(int fd, const struct sockaddr *addr, socklen_t len);
  *   -EACCES      its rules, or the login
  *   -EOPNOTSUPP  it does not know BIND
  *   -EADDRNOTAVAIL  it listens on IPv6, which the socket cannot tell
+ *   -ENETDOWN    no usable configuration
+ *   what getsockopt(2) or getsockname(2) failed with: then nobody knows what to do
  *   and what tunnel_connect() returns
  * Waits for the proxy's first reply, at most for the configured time; signals do
  * not interrupt it.

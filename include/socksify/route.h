@@ -34,8 +34,11 @@ const struct config *route_config(void);
 #define ROUTE_NEVER (INT64_MAX / 2)
 int64_t route_deadline(int64_t now);
 
-/* Is @fd a TCP socket? */
-bool route_is_tcp(int fd);
+/* Are there settings?  0, or -ENETDOWN, after saying why there are none. */
+MUST_CHECK int route_check(void);
+
+/* Is @fd a TCP socket?  1, 0, or -errno: the kernel does not say. */
+MUST_CHECK int route_is_tcp(int fd);
 
 /*
  * route_for_socket - decide for @fd and an address given to connect(2).
@@ -47,6 +50,7 @@ bool route_is_tcp(int fd);
  *   -ENETUNREACH   datagrams to many, which no proxy relays and no rule makes direct
  *   -EPERM         raw and other sockets to a proxied target
  *   -ENOENT        a local resolver's socket (nscd, systemd-resolved, avahi)
+ *   and what getsockopt(2) failed with, when it does not tell what the socket is
  * Async-signal-safe.
  */
 MUST_CHECK int route_for_socket(int fd, const struct sockaddr *addr,

@@ -21,7 +21,8 @@ void listener_setup(void)
 {
 	const struct config *c = route_config();
 
-	atomic_store(&listener_enabled, c != NULL && c->bind_count > 0);
+	/* Without one nobody knows who should listen. */
+	atomic_store(&listener_enabled, c == NULL || c->bind_count > 0);
 }
 
 static bool is_wildcard(const struct target *t)
@@ -38,7 +39,8 @@ static bool is_wildcard(const struct target *t)
  */
 static const struct proxy *proxy_of(const struct target *local)
 {
-	if (!is_wildcard(local) && (target_is_loopback(local) || !outside_has(local)))
+	if (route_config() == NULL ||
+	    (!is_wildcard(local) && (target_is_loopback(local) || !outside_has(local))))
 		return NULL;
 	return config_bind(route_config(), local);
 }
@@ -88,7 +90,7 @@ static struct conn *conn_to_bind(int fd, const struct sockaddr *addr, socklen_t 
 {
 	struct conn *conn;
 
-	if (addr == NULL || target_from_sockaddr(addr, len, ret) < 0 || !route_is_tcp(fd))
+	if (addr == NULL || target_from_sockaddr(addr, len, ret) < 0 || route_is_tcp(fd) <= 0)
 		return NULL;
 	conn = fdtab_get_or_new(fd);
 	if (conn == NULL || conn_state(conn) == CONN_FRESH)
@@ -292,7 +294,9 @@ static int ask_if_named(struct conn *conn, int fd)
 	struct target local;
 	int family, err = asked_name(conn, fd, &local, &family);
 
-	proxy = err < 0 ? NULL : proxy_of(&local);
+	if (err < 0)
+		return err;
+	proxy = proxy_of(&local);
 	if (proxy == NULL)
 		return LISTENER_KERNEL;
 	err = ask(conn, fd, proxy, local.port, family);
@@ -301,17 +305,22 @@ static int ask_if_named(struct conn *conn, int fd)
 
 int listener_listen(int fd)
 {
-	int result = LISTENER_KERNEL;
+	int result = route_is_tcp(fd);
 	struct listener *l;
 	struct conn *conn;
 
+	if (result > 0 && route_check() < 0)
+		return -ENETDOWN;
+	if (result < 0)
+		return result;
 	/* One that listens already, on this machine, goes on to do so. */
-	if (!route_is_tcp(fd) || sys_get_int(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0)
+	if (result == 0 || sys_get_int(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0)
 		return LISTENER_KERNEL;
 	conn = fdtab_get_or_new(fd);
 	if (conn == NULL)
 		return -ENOMEM;
 	l = listener_of(conn);
+	result = LISTENER_KERNEL;
 	if (l == NULL && conn_state(conn) == CONN_FRESH)
 		result = ask_if_named(conn, fd);
 	if (l != NULL || result == LISTENER_DONE) {

@@ -84,10 +84,13 @@ static void tell_direct(int fd, enum speech speech, const struct target *t, cons
 }
 
 /*
+ * An enum speech, or -errno: then nobody knows, and to take it for no Internet
+ * socket would let it go past the proxy.
+ *
  * A raw socket may have IPPROTO_TCP too, so the type comes first; a stream of
  * another family is told by its protocol (0 for AF_UNIX and AF_VSOCK).
  */
-static enum speech speech_of(int fd)
+static int speech_of(int fd)
 {
 	int type, protocol, domain;
 
@@ -99,24 +102,38 @@ static enum speech speech_of(int fd)
 		return SPEAKS_UDP;
 	type = socket_int(fd, SO_TYPE);
 	if (type < 0)
-		return SPEAKS_NOTHING;
+		return type == -EBADF || type == -ENOTSOCK ? SPEAKS_NOTHING : type;
 	protocol = socket_int(fd, SO_PROTOCOL);
+	if (protocol < 0)
+		return protocol;
 	if (type == SOCK_STREAM && (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP))
 		return SPEAKS_TCP;
 	domain = socket_int(fd, SO_DOMAIN);
+	if (domain < 0)
+		return domain;
 	if (type == SOCK_DGRAM && protocol == IPPROTO_UDP && (domain == AF_INET || domain == AF_INET6)) {
 		fdtab_note_udp(fd);
 		return SPEAKS_UDP;
 	}
 	/* Some families of sockets take Internet addresses, too (SMC, RDS). */
 	if (domain != AF_INET && domain != AF_INET6)
-		return domain == AF_UNIX || domain < 0 ? SPEAKS_NOTHING : SPEAKS_OTHER;
+		return domain == AF_UNIX ? SPEAKS_NOTHING : SPEAKS_OTHER;
 	return SPEAKS_OTHER;
 }
 
-bool route_is_tcp(int fd)
+int route_is_tcp(int fd)
 {
-	return speech_of(fd) == SPEAKS_TCP;
+	int speech = speech_of(fd);
+
+	return speech < 0 ? speech : speech == SPEAKS_TCP;
+}
+
+int route_check(void)
+{
+	if (config != NULL)
+		return 0;
+	log_line(LOG_LEVEL_ERROR, config_error, NULL);
+	return -ENETDOWN;
 }
 
 /*
@@ -204,8 +221,7 @@ int route_for_socket(int fd, const struct sockaddr *addr, socklen_t len,
 		     struct route *ret)
 {
 	sa_family_t family;
-	enum speech speech;
-	int err;
+	int speech, err;
 
 	ret->verdict = ret->otherwise = ROUTE_DIRECT;
 	ret->is_datagram = ret->is_query = false;
@@ -222,20 +238,21 @@ int route_for_socket(int fd, const struct sockaddr *addr, socklen_t len,
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
 	speech = speech_of(fd);
-	if (speech == SPEAKS_NOTHING || target_from_sockaddr(addr, len, &ret->target) < 0)
-		return 0;
+	if (speech <= SPEAKS_NOTHING)
+		return speech;
 	ret->is_datagram = speech == SPEAKS_UDP;
-	if (config == NULL) {
-		log_line(LOG_LEVEL_ERROR, config_error, NULL);
-		return -ENETDOWN;
-	}
+	if (target_from_sockaddr(addr, len, &ret->target) < 0)
+		return 0;
+	err = route_check();
+	if (err < 0)
+		return err;
 	if (namepool_contains(&ret->target)) {
 		err = namepool_name(&ret->target, &ret->target);
 		if (err < 0)
-			return refuse(speech, &ret->target, -EHOSTUNREACH,
+			return refuse((enum speech)speech, &ret->target, -EHOSTUNREACH,
 				      "no name was given this address");
 	}
-	return decide(fd, speech, ret);
+	return decide(fd, (enum speech)speech, ret);
 }
 
 int route_for_send(int fd, const struct sockaddr *addr, socklen_t len, struct route *ret)

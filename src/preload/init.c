@@ -139,6 +139,7 @@ static void read_settings(void)
 	if (err < 0) {
 		log_setup(NULL, secure_getenv("SOCKSIFY_QUIET") == NULL ? LOG_LEVEL_ERROR : -1);
 		route_setup(NULL, config_error);
+		listener_setup();
 		return;
 	}
 	note_runtime();

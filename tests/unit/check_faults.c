@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include "../lib/program.h"
+#include "socksify/route.h"
 
 static struct fake_server *const server = &fakesys.servers[0];
 
@@ -133,6 +134,28 @@ START_TEST(an_interrupted_connect_can_be_asked_again)
 }
 END_TEST
 
+/* Of a socket that was there before us nothing is known but what the kernel says. */
+START_TEST(a_socket_that_cannot_be_asked_is_an_error)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(TARGET_PORT),
+				  .sin_addr.s_addr = htonl(0x01020304) };
+	const struct sockaddr *sa = (const struct sockaddr *)(const void *)&in;
+	struct route route;
+	int step = 0, err;
+
+	do {
+		program_start();
+		fake_socket(5, 0);
+		fakesys.fail_with = -EINVAL;
+		fakesys.fail_at = ++step;
+		err = route_for_socket(5, sa, sizeof(in), &route);
+		ck_assert(err < 0 || route.verdict == ROUTE_PROXY);
+		program_end();
+	} while (fakesys.step >= step);
+	ck_assert_int_gt(step, 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("faults");
@@ -142,6 +165,7 @@ int main(void)
 
 	tcase_add_loop_test(t, each_error_at_each_step_is_an_error_or_harmless, 0, ERRORS * WAYS);
 	tcase_add_test(t, an_interrupted_connect_can_be_asked_again);
+	tcase_add_test(t, a_socket_that_cannot_be_asked_is_an_error);
 	suite_add_tcase(suite, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

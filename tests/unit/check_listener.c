@@ -147,6 +147,20 @@ static const struct {
 	REPLY(LISTENS "\4\0\0\1\0\0\0\0\0\0", -ECONNREFUSED),
 };
 
+/* Who should listen is for the settings to say: without them nobody may. */
+START_TEST(without_settings_nothing_listens)
+{
+	begin(LISTENS CAME, sizeof(LISTENS CAME) - 1, 0);
+	route_setup(NULL, "there is no configuration");
+	listener_setup();
+	ck_assert(listener_is_on());
+	ck_assert_int_eq(listener_listen(5), -ENETDOWN);
+	ck_assert_int_eq(fakesys.connects, 0);
+	route_setup(&program_config, NULL);
+	end();
+}
+END_TEST
+
 START_TEST(refusals_are_told)
 {
 	for (enum way way = BLOCKING; way < WAYS; way++) {
@@ -232,6 +246,7 @@ int main(void)
 	int failed;
 
 	tcase_add_loop_test(t, replies_are_understood_in_any_slicing, 0, WAYS);
+	tcase_add_test(t, without_settings_nothing_listens);
 	tcase_add_loop_test(t, refusals_are_told, 0, (int)(sizeof(refusals) / sizeof(refusals[0])));
 	tcase_add_loop_test(t, each_error_at_each_step_is_an_error_or_harmless, 0, ERRORS * WAYS);
 	tcase_add_test(t, listener_says_nothing_of_the_proxy);

@@ -6,7 +6,8 @@
                                            all must come back, from whom they went to
     udp_client.py peers HOST PORT [ADDRESS]...
                                            one socket, several peers, one of them direct
-    udp_client.py refused HOST PORT        the first send must fail with ENETUNREACH
+    udp_client.py refused HOST PORT        the first send must fail with ENETUNREACH,
+                                           the first receive of a socket that does not block
     udp_client.py handed HOST PORT         duplicates and a child use the same socket
 """
 
@@ -112,15 +113,23 @@ def peers():
                 wanted.remove(got)
 
 
+def unreachable(call, *arguments):
+    try:
+        call(*arguments)
+    except OSError as error:
+        need(error.errno == errno.ENETUNREACH, str(error))
+    else:
+        sys.exit("no error")
+
+
 def refused():
     with open_socket() as sock:
+        sock.settimeout(None)
         for _ in range(2):
-            try:
-                sock.sendto(b"x", peer)
-            except OSError as error:
-                need(error.errno == errno.ENETUNREACH, str(error))
-            else:
-                sys.exit("sent")
+            unreachable(sock.sendto, b"x", peer)
+    # One that does not block hears of it when the proxy has answered.
+    with open_socket() as sock:
+        unreachable(lambda: sock.sendto(b"x", peer) and sock.recv(1))
 
 
 mode, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])

@@ -101,6 +101,24 @@ void fdtab_put(int fd, struct conn *conn);
 void fdtab_each_number(const struct conn *conn, void (*fn)(int fd, void *arg), void *arg);
 
 /*
+ * fdtab_close_plain - fdtab_close() of the usual cases, in a few instructions: no
+ * connection and no epoll set; or a settled connection, which stays.
+ * Returns false: nothing was done, it is not one of these.
+ */
+bool fdtab_close_plain(int fd);
+
+/*
+ * fdtab_swap_peer - the peer that the program asked for, in a few instructions.
+ * @fd:   in range
+ * @peer: the kernel's, of AF_INET; replaced, if it is the proxy of a settled connection to an AF_INET peer
+ * Returns false for all else: gate_peer() tells.
+ */
+MUST_CHECK bool fdtab_swap_peer(int fd, struct sockaddr_in *peer);
+
+/* Are both numbers noted as those of one settled connection, so that a duplicate is no news? */
+bool fdtab_has_same(int from, int to);
+
+/*
  * fdtab_close - @fd is about to be closed.
  * A settled connection stays until the number comes back, so that no system
  * call is needed to tell a vfork(2) child, whose table is its parent's.

@@ -2,6 +2,8 @@
 /* fdtab.c - what is known of each fd: a TCP socket, an epoll set, a proxied connection. */
 #include "socksify/fdtab.h"
 
+#include <string.h>
+
 #include "socksify/epreg.h"
 #include "socksify/report.h"
 #include "socksify/sys.h"
@@ -235,6 +237,36 @@ bool __attribute__((cold)) fdtab_is_relayed_slow(int fd)
 	return fdtab_state(fd) == CONN_RELAYED;
 }
 
+/* A settled connection stays until the number comes back: see may_change(). */
+static bool stays(const struct conn *conn)
+{
+	return conn_state(conn) == CONN_CONNECTED && !epreg_has(conn) && !report_has_lines();
+}
+
+/* Lock-free without a reference: what was read counts if the storage was not released meanwhile. */
+bool fdtab_swap_peer(int fd, struct sockaddr_in *peer)
+{
+	uint64_t slot = atomic_load_explicit(&fdtab_slots[fd], memory_order_acquire);
+	const struct conn *conn;
+	struct sockaddr_in asked;
+	uint32_t known[2];
+
+	if (!has_conn(slot))
+		return false;
+	conn = conn_of(slot);
+	memcpy(known, peer, sizeof(known)); /* family, port and address */
+	if (conn_state(conn) != CONN_CONNECTED || conn->peer_len != sizeof(asked) ||
+	    known[0] != atomic_load_explicit(&conn->proxy[0], memory_order_relaxed) ||
+	    known[1] != atomic_load_explicit(&conn->proxy[1], memory_order_relaxed))
+		return false;
+	asked = conn->peer.in;
+	atomic_thread_fence(memory_order_acquire);
+	if (conn_generation(conn) != (uint32_t)(slot >> 32))
+		return false;
+	*peer = asked;
+	return true;
+}
+
 void fdtab_close(int fd)
 {
 	uint64_t slot;
@@ -245,12 +277,20 @@ void fdtab_close(int fd)
 	if (!has_conn(slot) && (marks_of(slot) & FD_EPOLL) == 0 &&
 	    atomic_compare_exchange_strong(&fdtab_slots[fd], &slot, 0))
 		return;
-	/* A settled connection stays until the number comes back: see may_change(). */
-	if (has_conn(slot) && !epreg_has(conn_of(slot)) &&
-	    conn_state(conn_of(slot)) == CONN_CONNECTED && !report_has_lines())
+	if (has_conn(slot) && stays(conn_of(slot)))
 		return;
 	if (may_change(slot))
 		replace(fd, 0);
+}
+
+bool fdtab_close_plain(int fd)
+{
+	const uint64_t delicate = (uint64_t)(FD_EPOLL | FD_OWN) << MARKS_SHIFT;
+	uint64_t slot = atomic_load_explicit(&fdtab_slots[fd], memory_order_relaxed);
+
+	if (has_conn(slot))
+		return stays(conn_of(slot));
+	return (slot & delicate) == 0 && atomic_compare_exchange_strong(&fdtab_slots[fd], &slot, 0);
 }
 
 void fdtab_close_range(unsigned low, unsigned high)
@@ -265,6 +305,13 @@ void fdtab_close_range(unsigned low, unsigned high)
 static bool is_settled(uint64_t one, uint64_t other)
 {
 	return one == other && has_conn(one) && conn_state(conn_of(one)) == CONN_CONNECTED;
+}
+
+bool fdtab_has_same(int from, int to)
+{
+	return in_range(from) && in_range(to) &&
+	       is_settled(atomic_load_explicit(&fdtab_slots[from], memory_order_relaxed),
+			  atomic_load_explicit(&fdtab_slots[to], memory_order_relaxed));
 }
 
 void fdtab_dup(int from, int to)

@@ -98,13 +98,11 @@ static int give_address(struct sockaddr *addr, socklen_t *len, const union socka
 }
 
 /* getpeername(2): the kernel decides whether there is a peer, the program decided which. */
-EXPORT int getpeername(int fd, struct sockaddr *restrict addr, socklen_t *restrict len)
+static int __attribute__((noinline)) tell_peer(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	union sockaddr_any peer;
 	socklen_t room, peer_len;
 
-	if (!__builtin_expect(fdtab_has(fd), 0))
-		return REAL(getpeername)(fd, addr, len);
 	if (fdtab_is_relayed(fd) && relay_peer(fd, &peer, &peer_len))
 		return give_address(addr, len, &peer, peer_len);
 	if (fdtab_is_gated(fd) && !gate_has_peer(fd))
@@ -112,12 +110,22 @@ EXPORT int getpeername(int fd, struct sockaddr *restrict addr, socklen_t *restri
 	room = len != NULL ? *len : 0;
 	if (REAL(getpeername)(fd, addr, len) < 0)
 		return -1;
+	if (*len == sizeof(struct sockaddr_in) && room >= sizeof(struct sockaddr_in) &&
+	    fdtab_swap_peer(fd, (struct sockaddr_in *)(void *)addr))
+		return 0;
 	if (gate_peer(fd, addr, room < *len ? room : *len, &peer, &peer_len)) {
 		/* as the kernel does: at most the room there is, and the full length */
 		memcpy(addr, &peer, room < peer_len ? room : peer_len);
 		*len = peer_len;
 	}
 	return 0;
+}
+
+EXPORT int getpeername(int fd, struct sockaddr *restrict addr, socklen_t *restrict len)
+{
+	if (!__builtin_expect(fdtab_has(fd), 0))
+		return REAL(getpeername)(fd, addr, len);
+	return tell_peer(fd, addr, len);
 }
 
 /* Is what getsockname(2) tells not the kernel's? */

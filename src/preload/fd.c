@@ -26,7 +26,7 @@ static __attribute__((noinline)) int close_known(int fd)
 /* close(2) */
 EXPORT int close(int fd)
 {
-	if (__builtin_expect(fdtab_has(fd), 0))
+	if (__builtin_expect(fdtab_has(fd), 0) && !fdtab_close_plain(fd))
 		return close_known(fd);
 	return REAL(close)(fd);
 }
@@ -106,7 +106,7 @@ static void finish_for_stdio(int from, int to)
 
 static inline void note_duplicate(int from, int to)
 {
-	if (!fdtab_has(from) && !fdtab_has(to))
+	if ((!fdtab_has(from) && !fdtab_has(to)) || fdtab_has_same(from, to))
 		return;
 	finish_for_stdio(from, to);
 	fdtab_dup(from, to);
@@ -166,7 +166,7 @@ static inline bool is_noted(int command)
 	return command == F_SETFL || command == F_DUPFD || command == F_DUPFD_CLOEXEC;
 }
 
-static int note_fcntl(int fd, int command, long argument, int result)
+static __attribute__((noinline)) int note_fcntl(int fd, int command, long argument, int result)
 {
 	if (result < 0)
 		return result;
@@ -181,7 +181,7 @@ static int note_fcntl(int fd, int command, long argument, int result)
 }
 
 /* fcntl(2): the third argument is an int or a pointer, and travels as a long. */
-EXPORT int fcntl(int fd, int command, ...)
+EXPORT NO_CANARY int fcntl(int fd, int command, ...)
 {
 	va_list rest;
 	long argument;
@@ -205,7 +205,7 @@ EXPORT int __fcntl(int fd, int command, ...)
 	return fcntl(fd, command, argument);
 }
 
-EXPORT int fcntl64(int fd, int command, ...)
+EXPORT NO_CANARY int fcntl64(int fd, int command, ...)
 {
 	va_list rest;
 	long argument;

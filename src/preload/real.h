@@ -24,6 +24,16 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
+/*
+ * For what takes one argument from a va_list, which is an array to the compiler:
+ * nothing can overflow, and to check that costs as much as the rest.
+ */
+#if __has_attribute(no_stack_protector)
+#define NO_CANARY __attribute__((no_stack_protector))
+#else
+#define NO_CANARY
+#endif
+
 /* Names that glibc exports without a prototype, or only to its fortified headers. */
 extern int __close(int fd);
 extern int __connect(int fd, const struct sockaddr *addr, socklen_t len);

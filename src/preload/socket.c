@@ -230,7 +230,7 @@ static int __attribute__((noinline)) set_blocking(int fd, const int *is_off)
 }
 
 /* ioctl(2): a pointer or an int, which travels as a long. */
-EXPORT int ioctl(int fd, unsigned long request, ...)
+EXPORT NO_CANARY int ioctl(int fd, unsigned long request, ...)
 {
 	va_list rest;
 	void *argument;

@@ -117,7 +117,7 @@ EXPORT int pselect(int nfds, fd_set *restrict in, fd_set *restrict out,
 	return libc_result(wait_select(nfds, in, out, except, from_timespec(timeout), mask, &left));
 }
 
-static int ctl_unconnected(int epfd, int op, int fd, struct epoll_event *event)
+static int __attribute__((noinline)) ctl_unconnected(int epfd, int op, int fd, struct epoll_event *event)
 {
 	struct conn *conn;
 	int result;

@@ -15,7 +15,9 @@
 #include "show.h"
 #include "socksify/config.h"
 #include "socksify/enter.h"
-#include "socksify/tally.h"
+#include "socksify/event.h"
+#include "socksify/log.h"
+#include "socksify/report.h"
 #include "supervised.h"
 
 /* 0 if execve(2) would try the file, else -errno. */
@@ -94,22 +96,42 @@ static int report_not_found(const char *name, const char *path, int err)
 	return EXIT_ABSENT;
 }
 
+/* Tell that no program runs, and why: on stderr, in the report, and in the numbers of the run.  @why_not_else: NULL if there is no other way */
+static int refuse(const struct config *c, const char *path, const struct inspection *seen,
+		  const char *why_not_else)
+{
+	char reason[PATH_MAX + 512];
+	struct event e = {
+		.verdict = EVENT_REFUSED,
+		.ms = EVENT_UNKNOWN,
+		.sent = EVENT_UNKNOWN,
+		.received = EVENT_UNKNOWN,
+		.reason = reason,
+	};
+	int len = snprintf(reason, sizeof(reason), "%s %s", seen->path, inspection_text(seen->verdict));
+
+	complain("%s", reason);
+	if (why_not_else != NULL) {
+		complain("%s cannot be supervised either: %s", path, why_not_else);
+		if (len > 0 && (size_t)len < sizeof(reason))
+			snprintf(reason + len, sizeof(reason) - (size_t)len, "; %s", why_not_else);
+	}
+	log_setup(c->log_path, c->quiet || c->verbose == 0 ? -1 : c->verbose);
+	report_setup(basename(path), config_log_is_json(c), true);
+	report_event(&e);
+	return EXIT_REFUSED;
+}
+
 /* A program that the library cannot enter; returns only after a failure. */
 static int run_other(const struct config *c, const char *path, char **argv,
 		     const struct inspection *seen)
 {
 	char error[SUPERVISED_ERROR_SIZE];
 
-	if (!supervised_takes(seen->verdict)) {
-		complain("%s %s", seen->path, inspection_text(seen->verdict));
-		tally_add(TALLY_REFUSED);
-		return EXIT_REFUSED;
-	}
+	if (!supervised_takes(seen->verdict))
+		return refuse(c, path, seen, NULL);
 	(void)supervised_run(c, seen->verdict, path, argv, error);
-	tally_add(TALLY_REFUSED);
-	complain("%s %s", seen->path, inspection_text(seen->verdict));
-	complain("%s cannot be supervised either: %s", path, error);
-	return EXIT_REFUSED;
+	return refuse(c, path, seen, error);
 }
 
 /* A program that the library enters.  Returns only after a failure: 0, or an exit status after a message. */
@@ -139,9 +161,8 @@ static int run_shell_text(const struct config *c, const char *path, char **argv,
 		return EXIT_OURS;
 	}
 	if (inspect_program("/bin/sh", &seen) < 0) {
-		complain("%s %s", seen.path, inspection_text(seen.verdict));
 		free(args);
-		return EXIT_REFUSED;
+		return refuse(c, path, &seen, NULL);
 	}
 	args[0] = argv[0];
 	args[1] = (char *)(uintptr_t)path;

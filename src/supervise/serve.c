@@ -158,7 +158,16 @@ static int judge_socket(int domain, int type, int protocol)
 	case SOCK_STREAM:
 		return protocol == 0 || protocol == IPPROTO_TCP ? 0 : -EPROTONOSUPPORT;
 	case SOCK_DGRAM:
-		return protocol == 0 || protocol == IPPROTO_UDP ? 0 : -EPROTONOSUPPORT;
+		switch (protocol) {
+		case 0:
+		case IPPROTO_UDP:
+		case IPPROTO_UDPLITE:
+		case IPPROTO_ICMP:
+		case IPPROTO_ICMPV6:
+			return 0;
+		default:
+			return -EPROTONOSUPPORT;
+		}
 	case SOCK_RAW:
 	case SOCK_PACKET:
 		return -EPERM;

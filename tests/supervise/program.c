@@ -505,6 +505,14 @@ static void datagrams(void)
 	printf("send: %d\n", outcome(send(fd, &octet, 1, 0)));
 }
 
+/* The errno of a message to the target from such a socket, of which ECHO takes the 8 octets for its own. */
+static int send_by(int type, int protocol)
+{
+	int fd = socket(AF_INET, type, protocol);
+
+	return fd < 0 ? errno : outcome(sendto(fd, "\10\0\0\0\0\0\0\0", 8, 0, (void *)&target, target_len));
+}
+
 /* zoo: what else could get past a supervisor */
 static void zoo(void)
 {
@@ -523,6 +531,8 @@ static void zoo(void)
 	printf("io_uring: %d\n", outcome(syscall(425, 4, NULL)));
 	printf("raw: %d\n", outcome(socket(AF_INET, SOCK_RAW, IPPROTO_TCP)));
 	printf("packet: %d\n", outcome(socket(AF_PACKET, SOCK_DGRAM, 0)));
+	printf("udplite: %d\n", send_by(SOCK_DGRAM, IPPROTO_UDPLITE));
+	printf("ping: %d\n", send_by(SOCK_DGRAM, IPPROTO_ICMP));
 	printf("mptcp: %d\n", outcome(socket(AF_INET, SOCK_STREAM, MPTCP)));
 	printf("sctp: %d\n", outcome(socket(AF_INET, SOCK_STREAM, 132)));
 	printf("dccp: %d\n", outcome(socket(AF_INET, 6, 33)));

@@ -7,7 +7,7 @@
 
 #define SOCKS5_UDP_HEADER_MAX (2 + 1 + SOCKS5_ADDR_MAX)
 
-/* Write the header of a datagram to @dst; returns its length, 10 .. SOCKS5_UDP_HEADER_MAX. */
+/* Write the header of a datagram to @dst; returns its length, 8 .. SOCKS5_UDP_HEADER_MAX. */
 size_t socks5_udp_header_put(uint8_t buf[SOCKS5_UDP_HEADER_MAX],
 			     const struct target *dst);
 

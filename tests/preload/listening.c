@@ -205,6 +205,8 @@ static void by_epoll(uint32_t how, bool before)
 	int set = epoll_create1(0), fd = -1, got;
 	pid_t pid;
 
+	if ((how & EPOLLEXCLUSIVE) != 0) /* which excludes it */
+		e.events &= ~(uint32_t)EPOLLRDHUP;
 	if (!before)
 		fd = listener(AF_INET, SOCK_NONBLOCK);
 	else
@@ -356,6 +358,8 @@ int main(int argc, char **argv)
 	by_epoll(0, true);
 	by_epoll(EPOLLET, false);
 	by_epoll(EPOLLONESHOT, false);
+	by_epoll(EPOLLEXCLUSIVE, false);
+	by_epoll(EPOLLEXCLUSIVE | EPOLLET, false);
 	blocking();
 	ends();
 	forks();

@@ -95,8 +95,9 @@ void front_run(pid_t supervisor, int reports, struct supervise_failure *ret)
 	(void)sigprocmask(SIG_BLOCK, &all, &before);
 	signals = signalfd(-1, &all, SFD_CLOEXEC);
 	for (;;) {
+		/* What comes before there is a program waits for it. */
 		struct pollfd fds[] = { { .fd = reports, .events = POLLIN },
-					{ .fd = signals, .events = POLLIN } };
+					{ .fd = program > 0 ? signals : -1, .events = POLLIN } };
 
 		if (poll(fds, 2, -1) < 0)
 			continue;

@@ -73,6 +73,23 @@ def caught():
     check("and the status is the command's", job.wait(20) == 3)
 
 
+def early():
+    """A signal that is there before the program is waits for it."""
+
+    def with_signal_pending():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    waits = "import signal; print('caught', signal.sigwait([signal.SIGUSR1]).name)"
+    job = pipe_to([sys.executable, "-c", waits], preexec_fn=with_signal_pending)
+    try:
+        out = job.communicate(timeout=20)[0]
+    except subprocess.TimeoutExpired:
+        job.kill()
+        out = b""
+    check("an early signal is handed on", out == b"caught SIGUSR1\n")
+
+
 def front_killed():
     job = pipe_to(["sh", "-c", "echo $$; exec sleep 60"])
     pid = int(read_until(job.stdout.fileno(), b"\n"))
@@ -130,6 +147,7 @@ def terminal():
 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
     killed_by(number)
 caught()
+early()
 front_killed()
 output_ends()
 terminal()

@@ -48,12 +48,11 @@ def pipe_to(words, **options):
 def wait_gone(pid):
     for _ in range(200):
         try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+            with open("/proc/%d/stat" % pid) as stat:
+                if stat.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except (FileNotFoundError, ProcessLookupError):
             return True
-        with open("/proc/%d/stat" % pid) as stat:
-            if stat.read().rpartition(")")[2].split()[0] == "Z":
-                return True
         time.sleep(0.05)
     return False
 

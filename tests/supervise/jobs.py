@@ -129,8 +129,16 @@ def run_on_terminal(words):
 
 
 def terminal():
-    script = "trap 'echo got-int' INT; echo ready; while :; do sleep 0.05; done"
-    fd, seen = run_on_terminal(["sh", "-c", script])
+    # No shell: one that waits for a child of vfork(2) cannot be stopped, and one
+    # that is about to read sees no signal that came just before.
+    script = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+print("ready", flush=True)
+while signal.sigwait([signal.SIGINT]):
+    print("got-int", flush=True)
+"""
+    fd, seen = run_on_terminal([sys.executable, "-c", script])
     read_until(fd, b"ready")
     os.write(fd, b"\x03")
     check("^C arrives", read_until(fd, b"got-int") != b"")

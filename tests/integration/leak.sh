@@ -77,6 +77,8 @@ table inet leak {
 		ip daddr 10.99.0.1 tcp dport 1080-1083 accept
 		meta l4proto ipv6-icmp icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld-listener-report, mld2-listener-report } accept
 		ip daddr 10.99.0.1 udp dport != 53 accept
+		# what the kernel says to a relay whose last answers come to a closed socket
+		ip daddr 10.99.0.1 icmp type destination-unreachable accept
 		meta l4proto udp counter name seen_udp accept
 		meta l4proto tcp counter name seen_tcp accept
 		counter name seen_other

@@ -105,20 +105,6 @@ void relay_note_registered(struct conn *conn)
 		atomic_store(&a->watched, epreg_watch(conn, atomic_load(&a->fd)));
 }
 
-int relay_error(int fd)
-{
-	struct conn *conn;
-	struct relay *r = relay_look_up(fd, &conn);
-	int error;
-
-	if (r == NULL)
-		return 0;
-	relay_pump(fd, r);
-	error = relay_take_error(r);
-	conn_unref(conn);
-	return error;
-}
-
 int relay_before_receive(int fd, int flags)
 {
 	struct conn *conn;
@@ -135,6 +121,11 @@ int relay_before_receive(int fd, int flags)
 	error = relay_take_error(r);
 	conn_unref(conn);
 	return -error;
+}
+
+int relay_error(int fd)
+{
+	return -relay_before_receive(fd, MSG_DONTWAIT);
 }
 
 void relay_finish(int fd)

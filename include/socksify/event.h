@@ -35,6 +35,18 @@ struct event {
 	bool urgent;		/* told as an error is, also where connections are not */
 };
 
+/* One of which no more is known.  @reason: a phrase that lives as long as it, or NULL */
+static inline struct event event_of(enum event_verdict verdict, const char *reason)
+{
+	return (struct event){
+		.verdict = verdict,
+		.ms = EVENT_UNKNOWN,
+		.sent = EVENT_UNKNOWN,
+		.received = EVENT_UNKNOWN,
+		.reason = reason,
+	};
+}
+
 /*
  * event_text - "TIME PID PROGRAM TARGET -> PROXY VERDICT MSms SENT/RECEIVED[ REASON]".
  * One line with its newline; "-" for what is unknown.  In all but the reason blanks,

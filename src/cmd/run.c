@@ -101,13 +101,7 @@ static int refuse(const struct config *c, const char *path, const struct inspect
 		  const char *why_not_else)
 {
 	char reason[PATH_MAX + 512];
-	struct event e = {
-		.verdict = EVENT_REFUSED,
-		.ms = EVENT_UNKNOWN,
-		.sent = EVENT_UNKNOWN,
-		.received = EVENT_UNKNOWN,
-		.reason = reason,
-	};
+	struct event e = event_of(EVENT_REFUSED, reason);
 	int len = snprintf(reason, sizeof(reason), "%s %s", seen->path, inspection_text(seen->verdict));
 
 	complain("%s", reason);

@@ -136,18 +136,6 @@ static bool was_told(enum event_verdict verdict, const char *target)
 	return atomic_exchange(&lately[h / 2 % LATELY], h) == h;
 }
 
-/* Of which nothing is known yet but how it went. */
-static struct event event_of(enum event_verdict verdict, const char *reason)
-{
-	return (struct event){
-		.verdict = verdict,
-		.ms = EVENT_UNKNOWN,
-		.sent = EVENT_UNKNOWN,
-		.received = EVENT_UNKNOWN,
-		.reason = reason,
-	};
-}
-
 void report_verdict(enum event_verdict verdict, const char *protocol,
 		    const struct target *t, const char *why)
 {

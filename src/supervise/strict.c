@@ -112,17 +112,11 @@ static bool is_sorting(bool is_stream, const char *object)
 
 static void tell(const char *protocol, const char *target, const char *reason, bool counts)
 {
-	struct event e = {
-		.verdict = EVENT_REFUSED,
-		.protocol = protocol,
-		.target = target,
-		.ms = EVENT_UNKNOWN,
-		.sent = EVENT_UNKNOWN,
-		.received = EVENT_UNKNOWN,
-		.reason = reason,
-		.urgent = counts,
-	};
+	struct event e = event_of(EVENT_REFUSED, reason);
 
+	e.protocol = protocol;
+	e.target = target;
+	e.urgent = counts;
 	tracee_speak_for(current->tid);
 	if (counts)
 		attempts++;

@@ -9,13 +9,6 @@ mkdir -p "$site"
 hello='hello from the other side'
 python=/usr/bin/python3 # Debian's, which has Debian's modules
 
-# behind COMMAND...: on the other side of the proxy, where compat.test has an address
-behind() {
-	# shellcheck disable=SC2016
-	exec ip netns exec "$proxy" unshare -m --propagation private sh -c '
-mount --bind "$0/hosts" /etc/hosts && exec "$@"' "$T" "$@"
-}
-
 answers() {
 	# shellcheck disable=SC2016
 	ip netns exec "$proxy" bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2"

@@ -50,6 +50,13 @@ mount --bind "$0/resolv.conf" "$(readlink -f /etc/resolv.conf)" &&
 mount --bind "$0/nsswitch.conf" "$(readlink -f /etc/nsswitch.conf)" && exec "$@"' "$T" "$@"
 }
 
+# behind COMMAND...: on the proxy's side, where $T/hosts has the names
+behind() {
+	# shellcheck disable=SC2016
+	exec ip netns exec "$proxy" unshare -m --propagation private sh -c '
+mount --bind "$0/hosts" /etc/hosts && exec "$@"' "$T" "$@"
+}
+
 # make_target [OPTION...]: an HTTP target on the port "web", behind the proxy of p.conf; it
 # has the name leak.example.org and the addresses 192.0.2.10 and 2001:db8::10
 make_target() {

@@ -196,3 +196,48 @@ int p_poll1(int fd, short events, int64_t ms)
 
 	return n < 0 ? n : p.revents;
 }
+
+void p_check_connected(int fd)
+{
+	size_t talk = FAKE_GREETING + FAKE_REQUEST;
+
+	ck_assert_int_eq(fdtab_state(fd), CONN_CONNECTED);
+	ck_assert_uint_eq(fakesys.fds[fd]->reply_pos, fakesys.servers[0].reply_len);
+	ck_assert_uint_eq(fakesys.fds[fd]->sent_len, talk);
+	fakesys.slice = 0;
+	ck_assert_int_eq(p_send(fd, 0), 2);
+	ck_assert_mem_eq(fakesys.fds[fd]->sent + talk, "ho", 2);
+	ck_assert_int_eq(p_peer_port(fd), TARGET_PORT);
+	ck_assert_int_eq(p_connect(fd), -EISCONN);
+}
+
+void p_check_reusable(int fd)
+{
+	ck_assert_int_eq(fdtab_state(fd), CONN_FRESH);
+	ck_assert_int_eq(fakesys.fds[fd]->state, FAKE_CLOSED);
+	ck_assert_int_eq(p_error(fd), 0);
+	fakesys.servers[0] = (struct fake_server){ .host = 1, .reply = FAKE_GRANTED,
+						   .reply_len = sizeof(FAKE_GRANTED) - 1 };
+	ck_assert_int_eq(p_connect(fd), 0);
+	p_check_connected(fd);
+}
+
+void p_check_send_timeout(int fd, bool connects_slowly)
+{
+	struct fake_server *server = &fakesys.servers[0];
+
+	fdtab_change_marks(fd, FD_OPTIONS, 0);
+	fakesys.fds[fd]->send_timeout_us = 250000;
+	if (connects_slowly)
+		server->connect_ns = 600 * MS;
+	else
+		server->answer_ns = 300 * MS;
+	ck_assert_int_eq(p_connect(fd), -EINPROGRESS);
+	ck_assert_int_eq(fakesys.now_ns, 250 * MS);
+	ck_assert_int_eq(fakesys.fds[fd]->send_timeout_us, 250000);
+	ck_assert_int_eq(p_send(fd, 0), -EAGAIN);
+	ck_assert_int_eq(fakesys.now_ns, 500 * MS);
+	ck_assert_int_eq(p_connect(fd), 0);
+	ck_assert_int_eq(fakesys.now_ns, 600 * MS);
+	p_check_connected(fd);
+}

@@ -39,4 +39,16 @@ int p_epoll1(int epfd, int64_t ms, uint64_t data);
 int p_poll(struct pollfd *fds, nfds_t count, int64_t ms);
 int p_poll1(int fd, short events, int64_t ms);	/* revents, or -errno */
 
+/* What has to hold of a blocking @fd, by way of the first of the fake kernel's servers. */
+
+/* Connected to the target: what is sent follows the request. */
+void p_check_connected(int fd);
+/* Failed, and can be connected anew, to a server that grants. */
+void p_check_reusable(int fd);
+/*
+ * connect(2) with the program's own SO_SNDTIMEO: EINPROGRESS, and EALREADY after
+ * another timeout; the result comes when it is there, and the option stays.
+ */
+void p_check_send_timeout(int fd, bool connects_slowly);
+
 #endif

@@ -16,21 +16,6 @@ static void begin(void)
 	p_socket(5, 0);
 }
 
-static void check_connected(void)
-{
-	size_t talk = FAKE_GREETING + FAKE_REQUEST;
-
-	ck_assert_int_eq(fdtab_state(5), CONN_CONNECTED);
-	ck_assert_uint_eq(fakesys.fds[5]->reply_pos, server->reply_len);
-	ck_assert_uint_eq(fakesys.fds[5]->sent_len, talk);
-	fakesys.slice = 0;
-	ck_assert_int_eq(p_send(5, 0), 2);
-	ck_assert_mem_eq(fakesys.fds[5]->sent + talk, "ho", 2);
-	ck_assert_int_eq(p_peer_port(5), TARGET_PORT);
-	ck_assert_int_eq(p_connect(5), -EISCONN);
-	program_end();
-}
-
 START_TEST(it_connects_in_any_slicing)
 {
 	begin();
@@ -40,7 +25,8 @@ START_TEST(it_connects_in_any_slicing)
 	server->gap_ns = _i % 3 * MS;
 	ck_assert_int_eq(p_connect(5), 0);
 	ck_assert_int_eq(fakesys.now_ns, (30 + 2 * 50 + _i % 3 * 10) * MS);
-	check_connected();
+	p_check_connected(5);
+	program_end();
 }
 END_TEST
 
@@ -64,11 +50,8 @@ START_TEST(an_early_end_is_a_refusal)
 	server->then_eof = _i % 2 == 0;
 	server->then_reset = _i % 2 != 0;
 	ck_assert_int_eq(p_connect(5), -ECONNREFUSED);
-	ck_assert_int_eq(p_error(5), 0);
-	*server = (struct fake_server){ .host = 1, .reply = FAKE_GRANTED,
-					.reply_len = sizeof(FAKE_GRANTED) - 1 };
-	ck_assert_int_eq(p_connect(5), 0);
-	check_connected();
+	p_check_reusable(5);
+	program_end();
 }
 END_TEST
 
@@ -84,27 +67,16 @@ START_TEST(an_hour_is_not_too_long)
 	}
 	ck_assert_int_eq(p_connect(5), 0);
 	ck_assert_int_eq(fakesys.now_ns, 3 * 3600 * 1000 * MS);
-	check_connected();
+	p_check_connected(5);
+	program_end();
 }
 END_TEST
 
 START_TEST(the_programs_send_timeout_counts_and_stays)
 {
 	begin();
-	fdtab_change_marks(5, FD_OPTIONS, 0);
-	fakesys.fds[5]->send_timeout_us = 250000;
-	if (_i == 0)
-		server->connect_ns = 600 * MS;
-	else
-		server->answer_ns = 300 * MS;
-	ck_assert_int_eq(p_connect(5), -EINPROGRESS);
-	ck_assert_int_eq(fakesys.now_ns, 250 * MS);
-	ck_assert_int_eq(fakesys.fds[5]->send_timeout_us, 250000);
-	ck_assert_int_eq(p_send(5, 0), -EAGAIN);
-	ck_assert_int_eq(fakesys.now_ns, 500 * MS);
-	ck_assert_int_eq(p_connect(5), 0);
-	ck_assert_int_eq(fakesys.now_ns, 600 * MS);
-	check_connected();
+	p_check_send_timeout(5, _i == 0);
+	program_end();
 }
 END_TEST
 
@@ -117,7 +89,8 @@ START_TEST(the_programs_receive_timeout_does_not_count)
 	ck_assert_int_eq(p_connect(5), 0);
 	ck_assert_int_eq(fakesys.now_ns, 100 * MS);
 	ck_assert_int_eq(fakesys.fds[5]->receive_timeout_us, 7000);
-	check_connected();
+	p_check_connected(5);
+	program_end();
 }
 END_TEST
 
@@ -137,7 +110,8 @@ START_TEST(a_handler_with_restart_is_not_noticed)
 {
 	interrupt_at(_i, false);
 	ck_assert_int_eq(p_connect(5), 0);
-	check_connected();
+	p_check_connected(5);
+	program_end();
 }
 END_TEST
 
@@ -149,7 +123,8 @@ START_TEST(a_handler_without_restart_interrupts_and_the_handshake_goes_on)
 	if (_i % 2 == 0)
 		ck_assert_int_eq(p_poll1(5, POLLOUT, -1), POLLOUT);
 	ck_assert_int_eq(p_connect(5), 0);
-	check_connected();
+	p_check_connected(5);
+	program_end();
 }
 END_TEST
 
@@ -173,7 +148,8 @@ START_TEST(a_handler_on_top_finds_it_pending_and_never_waits_for_ever)
 	fakesys.in_receive = look;
 	ck_assert_int_eq(p_connect(5), 0);
 	ck_assert_mem_eq(found, wanted, sizeof(wanted));
-	check_connected();
+	p_check_connected(5);
+	program_end();
 }
 END_TEST
 
@@ -190,7 +166,8 @@ START_TEST(shutdown_ends_it)
 	ck_assert_int_lt(p_connect(5), 0);
 	ck_assert_int_eq(fdtab_state(5), CONN_FRESH);
 	ck_assert_int_eq(p_connect(5), 0);
-	check_connected();
+	p_check_connected(5);
+	program_end();
 }
 END_TEST
 
@@ -207,7 +184,8 @@ START_TEST(a_socket_that_blocks_no_more_is_polled_for)
 	fakesys.hook_at = _i * MS;
 	ck_assert_int_eq(p_connect(5), 0);
 	ck_assert_int_eq(fakesys.now_ns, 100 * MS);
-	check_connected();
+	p_check_connected(5);
+	program_end();
 }
 END_TEST
 

@@ -15,40 +15,13 @@ static void begin(void)
 	p_socket(5, 0);
 }
 
-/* Connected to the target: what is sent follows the request. */
-static void check_connected(void)
-{
-	size_t talk = FAKE_GREETING + FAKE_REQUEST;
-
-	ck_assert_int_eq(fdtab_state(5), CONN_CONNECTED);
-	ck_assert_uint_eq(fakesys.fds[5]->reply_pos, server->reply_len);
-	ck_assert_uint_eq(fakesys.fds[5]->sent_len, talk);
-	fakesys.slice = 0;
-	ck_assert_int_eq(p_send(5, 0), 2);
-	ck_assert_mem_eq(fakesys.fds[5]->sent + talk, "ho", 2);
-	ck_assert_int_eq(p_peer_port(5), TARGET_PORT);
-	ck_assert_int_eq(p_connect(5), -EISCONN);
-}
-
-/* Failed, and can be connected anew. */
-static void check_reusable(void)
-{
-	ck_assert_int_eq(fdtab_state(5), CONN_FRESH);
-	ck_assert_int_eq(fakesys.fds[5]->state, FAKE_CLOSED);
-	ck_assert_int_eq(p_error(5), 0);
-	*server = (struct fake_server){ .host = 1, .reply = FAKE_GRANTED,
-					.reply_len = sizeof(FAKE_GRANTED) - 1 };
-	ck_assert_int_eq(p_connect(5), 0);
-	check_connected();
-}
-
 START_TEST(it_connects_in_any_slicing)
 {
 	begin();
 	fakesys.slice = (size_t)_i;
 	server->answer_ns = 50 * MS;
 	ck_assert_int_eq(p_connect(5), 0);
-	check_connected();
+	p_check_connected(5);
 	program_end();
 }
 END_TEST
@@ -61,7 +34,7 @@ START_TEST(it_connects_however_slowly_the_octets_arrive)
 	server->gap_ns = _i * MS;
 	ck_assert_int_eq(p_connect(5), 0);
 	ck_assert_int_eq(fakesys.now_ns, (30 + 2 * 50 + 10 * _i) * MS);
-	check_connected();
+	p_check_connected(5);
 	program_end();
 }
 END_TEST
@@ -72,7 +45,7 @@ START_TEST(silence_ends_at_the_deadline)
 	server->reply_len = (size_t)_i;
 	ck_assert_int_eq(p_connect(5), -ETIMEDOUT);
 	ck_assert_int_eq(fakesys.now_ns, 10000 * MS);
-	check_reusable();
+	p_check_reusable(5);
 	program_end();
 }
 END_TEST
@@ -84,7 +57,7 @@ START_TEST(an_early_end_is_a_refusal)
 	server->then_eof = _i % 2 == 0;
 	server->then_reset = _i % 2 != 0;
 	ck_assert_int_eq(p_connect(5), -ECONNREFUSED);
-	check_reusable();
+	p_check_reusable(5);
 	program_end();
 }
 END_TEST
@@ -107,7 +80,7 @@ START_TEST(each_reply_has_its_errno)
 	begin();
 	server->reply = cases[_i].reply;
 	ck_assert_int_eq(p_connect(5), -cases[_i].errno_);
-	check_reusable();
+	p_check_reusable(5);
 	program_end();
 }
 END_TEST
@@ -120,7 +93,7 @@ START_TEST(a_proxy_that_refuses_gives_its_own_errno)
 	server->connect_ns = 20 * MS;
 	server->connect_error = errors[_i];
 	ck_assert_int_eq(p_connect(5), -errors[_i]);
-	check_reusable();
+	p_check_reusable(5);
 	program_end();
 }
 END_TEST
@@ -131,7 +104,7 @@ START_TEST(a_proxy_that_does_not_answer_ends_at_the_deadline)
 	server->connect_ns = -1;
 	ck_assert_int_eq(p_connect(5), -ETIMEDOUT);
 	ck_assert_int_eq(fakesys.now_ns, 10000 * MS);
-	check_reusable();
+	p_check_reusable(5);
 	program_end();
 }
 END_TEST
@@ -165,7 +138,7 @@ START_TEST(a_proxy_given_by_name_is_resolved)
 	ck_assert_int_eq(p_connect(5), -EHOSTUNREACH);
 	ck_assert_int_eq(target_from_host("proxy.example", 13, 1080, &program_proxy.address), 0);
 	ck_assert_int_eq(p_connect(5), 0);
-	check_connected();
+	p_check_connected(5);
 	p_socket(6, 0);
 	ck_assert_int_eq(target_from_host("other.example", 13, 1080, &program_proxy.address), 0);
 	upstream_hand_down("192.0.2.1,nonsense,192.0.2.8");
@@ -174,24 +147,10 @@ START_TEST(a_proxy_given_by_name_is_resolved)
 }
 END_TEST
 
-/* connect(2): EINPROGRESS, and EALREADY after another timeout; the result comes when it is there. */
 START_TEST(the_programs_send_timeout_counts_and_stays)
 {
 	begin();
-	fdtab_change_marks(5, FD_OPTIONS, 0);
-	fakesys.fds[5]->send_timeout_us = 250000;
-	if (_i == 0)
-		server->connect_ns = 600 * MS;
-	else
-		server->answer_ns = 300 * MS;
-	ck_assert_int_eq(p_connect(5), -EINPROGRESS);
-	ck_assert_int_eq(fakesys.now_ns, 250 * MS);
-	ck_assert_int_eq(fakesys.fds[5]->send_timeout_us, 250000);
-	ck_assert_int_eq(p_send(5, 0), -EAGAIN);
-	ck_assert_int_eq(fakesys.now_ns, 500 * MS);
-	ck_assert_int_eq(p_connect(5), 0);
-	ck_assert_int_eq(fakesys.now_ns, 600 * MS);
-	check_connected();
+	p_check_send_timeout(5, _i == 0);
 	program_end();
 }
 END_TEST
@@ -238,7 +197,7 @@ START_TEST(a_handler_with_restart_is_not_noticed)
 {
 	interrupt_at(_i, false);
 	ck_assert_int_eq(p_connect(5), 0);
-	check_connected();
+	p_check_connected(5);
 	program_end();
 }
 END_TEST
@@ -268,7 +227,7 @@ START_TEST(a_handler_without_restart_interrupts_and_the_handshake_goes_on)
 		program_end();
 		return;
 	}
-	check_connected();
+	p_check_connected(5);
 	program_end();
 }
 END_TEST

@@ -97,7 +97,7 @@ static int give_address(struct sockaddr *addr, socklen_t *len, const union socka
 	return 0;
 }
 
-/* getpeername(2): the kernel decides whether there is a peer, the program decided which. */
+/* The kernel decides whether there is a peer, the program decided which. */
 static int __attribute__((noinline)) tell_peer(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	union sockaddr_any peer;
@@ -121,6 +121,7 @@ static int __attribute__((noinline)) tell_peer(int fd, struct sockaddr *addr, so
 	return 0;
 }
 
+/* getpeername(2) */
 EXPORT int getpeername(int fd, struct sockaddr *restrict addr, socklen_t *restrict len)
 {
 	if (!__builtin_expect(fdtab_has(fd), 0))
@@ -177,6 +178,8 @@ static int get_peer(int fd, void *value, socklen_t *len)
 	union sockaddr_any peer;
 	socklen_t peer_len;
 
+	if (fdtab_is_gated(fd) && listener_has(fd))
+		return libc_result(-ENOTCONN);
 	if (fdtab_is_gated(fd) && gate_asked_peer(fd, &peer, &peer_len)) {
 		if (value == NULL || len == NULL)
 			return libc_result(-EFAULT);
@@ -198,14 +201,8 @@ static int __attribute__((noinline)) get_gated(int fd, int level, int name, void
 {
 	int option;
 
-	if (level == SOL_SOCKET && (name == SO_ACCEPTCONN || name == SO_PEERNAME) && listener_has(fd)) {
-		option = listener_accepts(fd);
-		return name == SO_PEERNAME ? libc_result(-ENOTCONN) : give_option(option, value, len);
-	}
-	if (name == SO_PEERNAME && level == SOL_SOCKET)
-		return get_peer(fd, value, len);
-	if (name == SO_DOMAIN && level == SOL_SOCKET && replace_is(fd))
-		return give_option(AF_INET, value, len);
+	if (name == SO_ACCEPTCONN && level == SOL_SOCKET && listener_has(fd))
+		return give_option(listener_accepts(fd), value, len);
 	if ((name == SO_ERROR && level == SOL_SOCKET && gate_error(fd, &option) == 0) ||
 	    gate_get_option(fd, level, name, &option))
 		return give_option(option, value, len);
@@ -220,6 +217,10 @@ static int __attribute__((noinline)) get_special(int fd, int level, int name, vo
 {
 	if (level == IPPROTO_SCTP && name == SCTP_SOCKOPT_CONNECTX3 && !preload_is_off())
 		return libc_result(-ENOPROTOOPT);
+	if (name == SO_PEERNAME && level == SOL_SOCKET && fdtab_has(fd))
+		return get_peer(fd, value, len);
+	if (name == SO_DOMAIN && level == SOL_SOCKET && replace_is(fd))
+		return give_option(AF_INET, value, len);
 	if (fdtab_is_gated(fd))
 		return get_gated(fd, level, name, value, len);
 	if (name == SO_ERROR && level == SOL_SOCKET && relay_is_unsettled() && fdtab_is_relayed(fd)) {
@@ -230,12 +231,6 @@ static int __attribute__((noinline)) get_special(int fd, int level, int name, vo
 	}
 	if (datagram_is_offload(level, name) && (fdtab_marks(fd) & FD_UDP) != 0)
 		return libc_result(-ENOPROTOOPT);
-	if (level == SOL_SOCKET && (name == SO_PEERNAME || name == SO_DOMAIN) && fdtab_has(fd)) {
-		if (name == SO_PEERNAME)
-			return get_peer(fd, value, len);
-		if (replace_is(fd))
-			return give_option(AF_INET, value, len);
-	}
 	return REAL(getsockopt)(fd, level, name, value, len);
 }
 

@@ -267,30 +267,27 @@ bool fdtab_swap_peer(int fd, struct sockaddr_in *peer)
 	return true;
 }
 
-void fdtab_close(int fd)
+/* @delicate: marks with which a number is not just forgotten.  Returns false: nothing was done. */
+static inline bool close_usual(int fd, unsigned delicate)
 {
-	uint64_t slot;
+	uint64_t slot = atomic_load_explicit(&fdtab_slots[fd], memory_order_acquire);
 
-	if (!fdtab_has(fd))
-		return;
-	slot = atomic_load(&fdtab_slots[fd]);
-	if (!has_conn(slot) && (marks_of(slot) & FD_EPOLL) == 0 &&
-	    atomic_compare_exchange_strong(&fdtab_slots[fd], &slot, 0))
-		return;
-	if (has_conn(slot) && stays(conn_of(slot)))
-		return;
-	if (may_change(slot))
-		replace(fd, 0);
+	if (has_conn(slot))
+		return stays(conn_of(slot));
+	return (slot & (uint64_t)delicate << MARKS_SHIFT) == 0 &&
+	       atomic_compare_exchange_strong(&fdtab_slots[fd], &slot, 0);
 }
 
 bool fdtab_close_plain(int fd)
 {
-	const uint64_t delicate = (uint64_t)(FD_EPOLL | FD_OWN) << MARKS_SHIFT;
-	uint64_t slot = atomic_load_explicit(&fdtab_slots[fd], memory_order_relaxed);
+	return close_usual(fd, FD_EPOLL | FD_OWN);
+}
 
-	if (has_conn(slot))
-		return stays(conn_of(slot));
-	return (slot & delicate) == 0 && atomic_compare_exchange_strong(&fdtab_slots[fd], &slot, 0);
+void fdtab_close(int fd)
+{
+	if (fdtab_has(fd) && !close_usual(fd, FD_EPOLL) &&
+	    may_change(atomic_load(&fdtab_slots[fd])))
+		replace(fd, 0);
 }
 
 void fdtab_close_range(unsigned low, unsigned high)

@@ -2,24 +2,8 @@
 # SPDX-License-Identifier: ISC
 # servers.sh - for the tests that count: a proxy, a server behind it at port $echo,
 # and in $dir, which goes at the end, a configuration.
-dir=$(mktemp -d)
-pids=
-# shellcheck disable=SC2086 # a list of pids
-trap 'kill $pids 2>/dev/null || true; rm -rf "$dir"' EXIT
-trap 'exit 1' HUP INT TERM
-
-# wait_line FILE: its first line, once it is there
-wait_line() {
-	n=0
-	while ! [ -s "$1" ]; do
-		n=$((n + 1))
-		[ $n -lt 200 ] || { echo "no line in $1" >&2; exit 1; }
-		sleep 0.05
-	done
-	head -n 1 "$1"
-}
-
-# shellcheck disable=SC2154 # the variables of make check
+# shellcheck source=tests/preload/lib.sh disable=SC2154 # the variables of make check
+. "$top_srcdir/tests/preload/lib.sh"
 python3 "$top_srcdir/tests/lib/socks5_server.py" --listen 127.0.0.1:0 >"$dir/socks" &
 pids="$pids $!"
 python3 "$top_srcdir/tests/lib/echo_server.py" 127.0.0.1 >"$dir/echo" &

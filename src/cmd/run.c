@@ -96,7 +96,10 @@ static int report_not_found(const char *name, const char *path, int err)
 	return EXIT_ABSENT;
 }
 
-/* Tell that no program runs, and why: on stderr, in the report, and in the numbers of the run.  @why_not_else: NULL if there is no other way */
+/*
+ * Tell that no program runs, and why: on stderr, in the report, and in the numbers of the run.
+ * @why_not_else: NULL if there is no other way
+ */
 static int refuse(const struct config *c, const char *path, const struct inspection *seen,
 		  const char *why_not_else)
 {

@@ -23,14 +23,6 @@ struct place {
 
 static struct place ipv4, ipv6;
 
-static bool has_option(int fd, int level, int name)
-{
-	int value = 0;
-	socklen_t len = sizeof(value);
-
-	return sys_getsockopt(fd, level, name, &value, &len) == 0 && value != 0;
-}
-
 static void set_option(int fd, int level, int name, int value)
 {
 	(void)!sys_setsockopt(fd, level, name, &value, sizeof(value));
@@ -124,7 +116,7 @@ int park_socket(int fd, int domain)
 	socklen_t len = sizeof(device);
 	int err = -EAFNOSUPPORT;
 
-	if (has_option(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT) ||
+	if (sys_get_int(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT) != 0 ||
 	    sys_getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len) < 0 || len > 0)
 		return -EOPNOTSUPP;
 	if (domain == AF_INET6)

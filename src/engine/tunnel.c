@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "socksify/dns_stream.h"
@@ -160,11 +161,27 @@ static const char *why_not(int err)
 	}
 }
 
+/*
+ * A connect(2) that waits for nothing has no connection at once.  Where there is one, it is of an earlier
+ * connect that we did not see, to whomever: not for a handshake.
+ */
+static bool was_connected_before(int fd)
+{
+	struct tcp_info tcp = { .tcpi_state = TCP_ESTABLISHED };
+	socklen_t len = sizeof(tcp);
+
+	(void)!sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &len);
+	/* A fast open has sent nothing yet, or a SYN. */
+	return tcp.tcpi_state != TCP_CLOSE && tcp.tcpi_state != TCP_SYN_SENT;
+}
+
 static int go(struct conn *conn, struct attempt *a)
 {
 	int err = connect_leg(conn, a);
 
 	a->interrupted = err == -EINTR || err == -EINPROGRESS;
+	if (err == 0 && a->nonblocking && was_connected_before(a->fd))
+		err = -EISCONN;
 	switch (err) {
 	case 0:
 		if (!a->nonblocking)
@@ -296,14 +313,30 @@ bool tunnel_is_peer(const struct conn *conn, const struct sockaddr *addr, sockle
 		      sizeof(peer->in6.sin6_addr)) == 0;
 }
 
-bool tunnel_is_of(const struct conn *conn, int fd)
+/* Is the proxy the peer of @fd?  -errno: nobody knows. */
+static int ask_peer(const struct conn *conn, int fd)
 {
 	union sockaddr_any peer = conn_proxy(conn);
 	socklen_t len = peer.sa.sa_family == AF_INET ? sizeof(peer.in) : sizeof(peer.in6);
-
 	/* Unlike getpeername(2), it also tells the peer of a connection that has ended. */
-	return sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &peer, &len) == 0 &&
-	       tunnel_is_peer(conn, &peer.sa, len);
+	int err = sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &peer, &len);
+
+	switch (err) {
+	case 0:
+		return tunnel_is_peer(conn, &peer.sa, len);
+	case -ENOTCONN:
+	case -EINVAL: /* its address is shorter */
+	case -ENOTSOCK:
+	case -EBADF:
+		return 0;
+	default:
+		return err;
+	}
+}
+
+bool tunnel_is_of(const struct conn *conn, int fd)
+{
+	return ask_peer(conn, fd) > 0;
 }
 
 /* connect(2) while the handshake is under way; 0 when it is over now. */
@@ -325,9 +358,11 @@ static int again_pending(struct conn *conn, int fd)
 /* connect(2) on a connected socket: the kernel's word, unless we owe a 0. */
 static int again_connected(struct conn *conn, int fd)
 {
-	int err;
+	int err = ask_peer(conn, fd);
 
-	if (!tunnel_is_of(conn, fd)) {
+	if (err < 0)
+		return err;
+	if (err == 0) {
 		fdtab_forget(fd); /* the number was reused behind our back */
 		return TUNNEL_FRESH;
 	}

@@ -429,7 +429,7 @@ static int tell_info(const struct fake_file *f, void *value, socklen_t len)
 
 int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
-	static const int possible[] = { ENOMEM, EINVAL, 0 };
+	static const int possible[] = { ENOMEM, EINVAL, 0 }, no_memory[] = { ENOMEM, 0 };
 	struct fake_file *f = fake_file(fd, FAKE_SOCKET);
 	int number = 0, err;
 	int64_t *us;
@@ -438,7 +438,8 @@ int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 		f = fakesys.fds[fd];
 	if (f == NULL)
 		return -EBADF;
-	if (fake_fault(&err, possible))
+	/* EINVAL would say that the peer has another family's address. */
+	if (fake_fault(&err, level == SOL_SOCKET && name == SO_PEERNAME ? no_memory : possible))
 		return err;
 	if (level == SOL_SOCKET && name == SO_PEERNAME) {
 		if (f->state != FAKE_CONNECTED)

@@ -102,6 +102,8 @@ struct fakesys {
 	bool threads;		/* the program has more than one */
 	bool interrupts;	/* there is a handler without SA_RESTART */
 	int pid;		/* 0: 1 */
+	int jump_at;		/* 1 ..: the look at the clock from which on it is jump_ns ahead; 0: none */
+	int64_t jump_ns;	/* or behind */
 	int64_t hook_at;	/* call the hook when a wait reaches this time; 0: never */
 	void (*hook)(void);
 	void (*before_connect)(void);	/* another thread, while connect(2) is about to begin; called once */
@@ -109,6 +111,7 @@ struct fakesys {
 	void (*in_receive)(void);	/* while recvmsg(2) of a TCP socket sleeps; called once */
 
 	int step;		/* calls so far that could fail with fail_with */
+	int looks;		/* at the clock, so far */
 	int calls;		/* all calls that a program would wait or spin in */
 	bool hung;		/* somebody waited for what cannot come */
 	int connects;		/* connect(2) with a peer */

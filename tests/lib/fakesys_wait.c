@@ -11,7 +11,8 @@
 int64_t sys_now_ns(void)
 {
 	fake_count_call();
-	return fakesys.now_ns;
+	fakesys.looks++;
+	return fakesys.now_ns + (fakesys.jump_at != 0 && fakesys.looks >= fakesys.jump_at ? fakesys.jump_ns : 0);
 }
 
 void fake_hook(void (**hook)(void))

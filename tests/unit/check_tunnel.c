@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include "../lib/program.h"
+#include "socksify/sys.h"
 #include "socksify/upstream.h"
 
 static struct fake_server *const server = &fakesys.servers[0];
@@ -232,6 +233,41 @@ START_TEST(a_handler_without_restart_interrupts_and_the_handshake_goes_on)
 }
 END_TEST
 
+/* By a system call of the program's own, to whoever is there: then the octets of a handshake would go to that one. */
+START_TEST(a_connection_that_was_not_seen_is_left_alone)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(TARGET_PORT),
+				  .sin_addr.s_addr = htonl(0xc0000201) };
+
+	program_start();
+	p_socket(5, O_NONBLOCK);
+	server->connect_ns = 30 * MS;
+	ck_assert_int_eq(sys_connect(5, &in, sizeof(in)), -EINPROGRESS);
+	fakesys.now_ns += 40 * MS;
+	ck_assert_int_eq(p_connect(5), -EISCONN);
+	ck_assert_int_eq(fakesys.fds[5]->state, FAKE_CONNECTED);
+	ck_assert_uint_eq(fakesys.fds[5]->sent_len, 0);
+	program_end();
+}
+END_TEST
+
+/* Where the kernel does not say whose connection it is, there is no second handshake on it. */
+START_TEST(a_peer_that_cannot_be_asked_for_is_an_error)
+{
+	program_start();
+	p_socket(5, O_NONBLOCK);
+	ck_assert_int_eq(p_connect(5), -EINPROGRESS);
+	ck_assert_int_eq(p_poll1(5, POLLOUT, 1000), POLLOUT);
+	fakesys.fail_with = -ENOMEM;
+	fakesys.fail_at = 1;
+	ck_assert_int_eq(p_connect(5), -ENOMEM);
+	fakesys.fail_at = 0;
+	ck_assert_int_eq(p_connect(5), 0);
+	p_check_connected(5);
+	program_end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tunnel");
@@ -255,6 +291,8 @@ int main(void)
 	tcase_add_loop_test(t, a_handler_with_restart_is_not_noticed, 1, 4);
 	tcase_add_loop_test(t, a_handler_without_restart_interrupts_and_the_handshake_goes_on,
 			    0, 3 * WAYS);
+	tcase_add_test(t, a_connection_that_was_not_seen_is_left_alone);
+	tcase_add_test(t, a_peer_that_cannot_be_asked_for_is_an_error);
 	suite_add_tcase(suite, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -37,18 +37,29 @@ static int set_canonical_name(struct addrinfo *list, char *name)
 	return 0;
 }
 
+#define MAPPED "::ffff:"	/* RFC 4291 section 2.5.5.2 */
+
+/* An address as text, in the form that the program asked for.  Returns its family. */
+static int address_text(const struct target *address, int asked_family,
+			char ret[sizeof(MAPPED) + INET6_ADDRSTRLEN])
+{
+	bool mapped = asked_family == AF_INET6 && address->kind == TARGET_IPV4;
+	int family = address->kind == TARGET_IPV6 ? AF_INET6 : AF_INET;
+
+	strcpy(ret, mapped ? MAPPED : "");
+	(void)!inet_ntop(family, address->ip, ret + strlen(ret), INET6_ADDRSTRLEN);
+	return mapped ? AF_INET6 : family;
+}
+
 /* libc builds the answer from the numeric address: services, order and memory are its own. */
 static int build_list(const struct target *address, const char *name, const char *service,
 		      const struct addrinfo *asked, struct addrinfo **ret)
 {
 	struct addrinfo hints = *asked;
-	char text[INET6_ADDRSTRLEN];
-	int family = address->kind == TARGET_IPV6 ? AF_INET6 : AF_INET;
+	char text[sizeof(MAPPED) + INET6_ADDRSTRLEN];
 	int err;
 
-	if (inet_ntop(family, address->ip, text, sizeof(text)) == NULL)
-		return EAI_NONAME;
-	hints.ai_family = family;
+	hints.ai_family = address_text(address, asked->ai_family, text);
 	hints.ai_flags = (hints.ai_flags | AI_NUMERICHOST) &
 			 ~(AI_ADDRCONFIG | AI_CANONNAME | AI_V4MAPPED | AI_ALL | NAMES_IDN_FLAGS);
 	err = REAL(getaddrinfo)(text, service, &hints, ret);
@@ -185,6 +196,26 @@ bool names_is_libcs(const char *node, const struct addrinfo *hints)
 	return true;
 }
 
+/*
+ * AI_V4MAPPED and AI_ALL as libc has them: IPv4 addresses in the form of IPv6
+ * where there are no others, or beside those.
+ */
+static enum resolve_how resolve_asked(const char *name, const struct addrinfo *asked,
+				      struct resolve_list *ret)
+{
+	/* Who asks for what is of use here is told of one way: IPv4, which every program knows. */
+	bool both = (asked->ai_flags & AI_ADDRCONFIG) == 0;
+	bool maps = asked->ai_family == AF_INET6 && (asked->ai_flags & AI_V4MAPPED) != 0;
+	enum resolve_how how;
+
+	if (maps && (asked->ai_flags & AI_ALL) != 0)
+		return resolve_all(name, AF_UNSPEC, true, ret);
+	how = resolve_all(name, asked->ai_family, both, ret);
+	if (maps && how == RESOLVE_NO_ADDRESS && resolve_has_resolver())
+		how = resolve_all(name, AF_INET, both, ret);
+	return how;
+}
+
 /* getaddrinfo(3) of a name. */
 static int look_up(const char *node, const char *service, const struct addrinfo *hints,
 		   struct addrinfo **ret)
@@ -197,8 +228,7 @@ static int look_up(const char *node, const char *service, const struct addrinfo 
 
 	if (err != 0)
 		return refuse(err, node, service, &asked, ret);
-	/* Who asks for what is of use here is told of one way: IPv4, which every program knows. */
-	how = resolve_all(name, asked.ai_family, (asked.ai_flags & AI_ADDRCONFIG) == 0, &list);
+	how = resolve_asked(name, &asked, &list);
 	switch (how) {
 	case RESOLVE_LIBC:
 		nss_keep_local();

@@ -15,6 +15,9 @@ const char *names_address(int family, const void *bytes, char text[INET6_ADDRSTR
 	static const unsigned char v6[] = { 0xfd, 0x73, 0x6f, 0x63, 0x6b, 0x73, 0, 0 };
 	const unsigned char *ip = bytes;
 
+	if (family == AF_INET6 && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)bytes) &&
+	    ip[12] == 198 && (ip[13] & 254) == 18)
+		return "mapped pool";
 	if (family == AF_INET6 ? memcmp(ip, v6, sizeof(v6)) == 0 : ip[0] == 198 && (ip[1] & 254) == 18)
 		return "pool";
 	return inet_ntop(family, bytes, text, INET6_ADDRSTRLEN);

@@ -27,7 +27,8 @@ enum nameserver_how {
  * What is answered: A and AAAA with addresses of the pool, or those of
  * /etc/hosts and of this machine; PTR of those; no HTTPS or SVCB records,
  * which would have real addresses; errors as RFC 1035, 6891 and 9619 say.
- * PASS: names of direct rules, and all but .onion with dns local.
+ * PASS: names of direct rules, and all but .onion with dns local; no transfer
+ * of a zone over TCP, which is refused.
  * FORWARD: with dns tcp and dns tor, all else that the resolver can answer;
  * otherwise it is answered NOTIMP.
  * Reads /etc/hosts; uses no memory but the stack.  Async-signal-safe.

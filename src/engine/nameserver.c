@@ -153,13 +153,14 @@ static enum nameserver_how answer_address(struct asked *a)
 								: answer(a, DNS_NXDOMAIN);
 }
 
-static enum nameserver_how decide(struct asked *a)
+static enum nameserver_how decide(struct asked *a, bool stream)
 {
 	const struct dns_query *q = &a->q;
 	int len = dns_name_text(&q->name, a->name);
 
+	/* A zone is many messages (RFC 5936); what is passed on from a stream is one. */
 	if (q->type == DNS_TYPE_AXFR || q->type == DNS_TYPE_IXFR)
-		return resolve_is_local() ? NAMESERVER_PASS : answer(a, DNS_REFUSED);
+		return resolve_is_local() && !stream ? NAMESERVER_PASS : answer(a, DNS_REFUSED);
 	if (q->type == DNS_TYPE_PTR && (dns_name_is_below(&q->name, "in-addr.arpa") ||
 					dns_name_is_below(&q->name, "ip6.arpa")))
 		return answer_address(a);
@@ -190,7 +191,7 @@ enum nameserver_how nameserver_answer(const uint8_t *query, size_t len, bool str
 	a.count = 0;
 	a.rcode = (enum dns_rcode)rcode;
 	if (rcode == DNS_NOERROR)
-		how = decide(&a);
+		how = decide(&a, stream);
 	if (how != NAMESERVER_ANSWERED)
 		return how;
 	limit = dns_limit(&a.q, stream);

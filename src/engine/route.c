@@ -157,16 +157,24 @@ static bool is_many(const struct target *t)
 }
 
 /*
- * A query is for us, whoever it is sent to, unless a rule says direct.  In local
- * mode too, for .onion's sake (RFC 7686); a stream goes its way then, since it
- * may be a zone transfer.
+ * Does a rule say that queries to the name server go there by themselves?  One
+ * that says so of a whole network (a LAN, with the router that resolves names
+ * in it) means its hosts, not all the names that anybody asks there for.
+ */
+static bool is_excused(const struct decision *d)
+{
+	return d->action == RULE_DIRECT && d->rule != NULL &&
+	       (d->rule->pattern.has_ports || d->rule->pattern.kind == PATTERN_ALL);
+}
+
+/*
+ * A query is for us, whoever it is sent to.  In local mode too, for .onion's
+ * sake (RFC 7686), whoever it is asked by.
  */
 static bool is_query(enum speech speech, const struct target *t, const struct decision *d)
 {
-	if (speech != SPEAKS_UDP && (speech != SPEAKS_TCP || config->dns == DNS_LOCAL))
-		return false;
-	return t->port == 53 && d->action != RULE_BLOCK &&
-	       (d->action != RULE_DIRECT || d->rule == NULL) && !is_many(t);
+	return (speech == SPEAKS_UDP || speech == SPEAKS_TCP) && t->port == 53 &&
+	       d->action != RULE_BLOCK && !is_excused(d) && !is_many(t);
 }
 
 static int take_query(struct route *route, const struct decision *d)

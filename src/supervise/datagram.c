@@ -10,6 +10,7 @@
 #include "responder.h"
 #include "serve.h"
 #include "socksify/dns_msg.h"
+#include "socksify/report.h"
 #include "socksify/route.h"
 #include "socksify/sys.h"
 #include "strict.h"
@@ -74,6 +75,18 @@ static bool takes_queries(void)
 	       (config->dns != DNS_LOCAL && strict_concerns_caller());
 }
 
+/* Does a rule say that queries to @to go there by themselves? */
+static bool is_excused(const struct subject *s, const struct sockaddr_storage *to, socklen_t len)
+{
+	struct route route;
+	int err;
+
+	report_mute(true); /* it is told when it goes */
+	err = route_for_socket(s->fd, (const struct sockaddr *)to, len, &route);
+	report_mute(false);
+	return err == 0 && route.verdict == ROUTE_DIRECT;
+}
+
 /*
  * Where a datagram to @to goes.
  * Returns the length of the address, which may be another one now, or -errno.
@@ -86,7 +99,7 @@ static int redirect(const struct subject *s, struct sockaddr_storage *to, sockle
 
 	if (takes_queries() && s->type == SOCK_DGRAM &&
 	    target_from_sockaddr((const struct sockaddr *)to, len, &t) == 0 &&
-	    t.port == DNS_PORT)
+	    t.port == DNS_PORT && !is_excused(s, to, len))
 		return ask_responder(s, &t, to);
 	err = strict_route(s->fd, (const struct sockaddr *)to, len, &route);
 	if (err < 0)

@@ -89,7 +89,8 @@ static void connect_fresh(struct subject *s, const struct call *c,
 	int err = strict_route(s->fd, (const struct sockaddr *)to, len, &route);
 
 	/* Queries over TCP are not answered here: a resolver on this machine would ask for us. */
-	if (err == 0 && route.is_query && route.otherwise != ROUTE_PROXY)
+	if (err == 0 && route.is_query && route.verdict == ROUTE_PROXY &&
+	    route.otherwise != ROUTE_PROXY)
 		err = -ECONNREFUSED;
 	if (err == 0) {
 		switch (route.verdict) {

@@ -47,7 +47,7 @@ static void end(void)
 	config_free(config);
 }
 
-static enum nameserver_how ask(const char *name, uint16_t type)
+static enum nameserver_how ask_by(const char *name, uint16_t type, bool stream)
 {
 	uint8_t query[600];
 	size_t query_len;
@@ -56,7 +56,12 @@ static enum nameserver_how ask(const char *name, uint16_t type)
 				.class = DNS_CLASS_IN };
 	ck_assert_int_eq(dns_name_from_text(name, strlen(name), &q.name), 0);
 	ck_assert_int_eq(dns_query_build(&q, query, sizeof(query), &query_len), 0);
-	return nameserver_answer(query, query_len, false, bytes, sizeof(bytes), &len);
+	return nameserver_answer(query, query_len, stream, bytes, sizeof(bytes), &len);
+}
+
+static enum nameserver_how ask(const char *name, uint16_t type)
+{
+	return ask_by(name, type, false);
 }
 
 static struct target host(const char *text)
@@ -170,6 +175,17 @@ START_TEST(a_query_is_answered_by_whom_it_concerns)
 	ck_assert_int_eq(reply.rcode, cases[_i].rcode);
 	if (cases[_i].records != NULL)
 		check_answer(cases[_i].records);
+}
+END_TEST
+
+START_TEST(a_zone_is_not_passed_on_from_a_stream)
+{
+	config->dns = DNS_LOCAL;
+	for (uint16_t type = DNS_TYPE_IXFR; type <= DNS_TYPE_AXFR; type++) {
+		ck_assert_int_eq(ask_by("example.org", type, true), NAMESERVER_ANSWERED);
+		ck_assert_int_eq(bytes[3] & 15, DNS_REFUSED);
+	}
+	ck_assert_int_eq(ask_by("example.org", MX, true), NAMESERVER_PASS);
 }
 END_TEST
 
@@ -287,6 +303,7 @@ int main(void)
 	tcase_add_checked_fixture(t, start, end);
 	tcase_add_loop_test(t, a_query_is_answered_by_whom_it_concerns, 0,
 			    sizeof(cases) / sizeof(cases[0]));
+	tcase_add_test(t, a_zone_is_not_passed_on_from_a_stream);
 	tcase_add_test(t, all_addresses_of_the_hosts_file_are_given);
 	tcase_add_test(t, the_own_name_is_this_machine);
 	tcase_add_loop_test(t, an_address_of_the_pool_has_its_name, 0, 2);

@@ -181,7 +181,7 @@ static int to_dns(const char *node, int flags, char ret[NAMES_ROOM])
 	return 0;
 }
 
-bool names_is_libcs(const char *node, const struct addrinfo *hints)
+bool names_waits(const char *node, const struct addrinfo *hints)
 {
 	struct addrinfo asked = hints_of(hints);
 	enum resolve_owner owner;
@@ -190,10 +190,8 @@ bool names_is_libcs(const char *node, const struct addrinfo *hints)
 	if (is_plain(node, &asked) || to_dns(node, asked.ai_flags, name) != 0)
 		return false;
 	owner = resolve_owner(name);
-	if (owner != RESOLVE_OF_SYSTEM && owner != RESOLVE_OF_DIRECT)
-		return false;
-	nss_keep_local();
-	return true;
+	return owner == RESOLVE_OF_SYSTEM || owner == RESOLVE_OF_DIRECT ||
+	       (owner == RESOLVE_OF_PROXY && resolve_has_resolver());
 }
 
 /*

@@ -14,8 +14,11 @@
 /* An address as getaddrinfo(3) takes it: "1.2", "0x7f.1", "fe80::1%eth0". */
 bool names_is_numeric(const char *text);
 
-/* Is the answer libc's alone, which may ask the network for it (names of `direct` rules)? */
-bool names_is_libcs(const char *node, const struct addrinfo *hints);
+/*
+ * names_waits - may getaddrinfo(3) wait for an answer to this?
+ * libc's own, to names of `direct` rules, or that of a resolver behind the proxy.
+ */
+bool names_waits(const char *node, const struct addrinfo *hints);
 
 /*
  * names_of_address - resolve_address() for a libc call about an address of @family.

@@ -64,7 +64,7 @@ extern int __vdprintf_chk(int fd, int flag, const char *format, va_list argument
 	X(dup) X(dup2) X(dup3) X(epoll_create) X(epoll_create1) X(epoll_ctl) \
 	X(dlmopen) X(dlopen) X(epoll_pwait) X(epoll_pwait2) X(epoll_wait) X(execve) X(execveat) \
 	X(fclose) X(fcntl) X(fcntl64) X(fdopen) X(fexecve) \
-	X(getaddrinfo) X(getaddrinfo_a) X(gethostbyaddr) X(gethostbyaddr_r) \
+	X(gai_cancel) X(gai_suspend) X(getaddrinfo) X(getaddrinfo_a) X(gethostbyaddr) X(gethostbyaddr_r) \
 	X(gethostbyname) X(gethostbyname2) X(gethostbyname2_r) X(gethostbyname_r) \
 	X(getnameinfo) X(getpeername) X(getsockname) X(getsockopt) X(ioctl) X(listen) X(poll) \
 	X(popen) X(posix_spawn) X(posix_spawnp) X(posix_spawn_file_actions_addchdir_np) \

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: ISC
 """A resolver that knows the names of the test and no others.
 
-    names_resolver.py ADDRESS LOG
+    names_resolver.py ADDRESS LOG [PORT IPV4 IPV6]
 
-Answers on port 53 by UDP and by TCP, prints a line when it is ready, and logs
-"TYPE NAME" for each question.  NAME.known.test stands for an address of the
-name pool, so that a program sees the same as through the proxy.
+Answers on port 53 by UDP and by TCP, and on PORT by TCP, prints a line when it
+is ready, and logs "TYPE NAME" for each question.  NAME.known.test has the
+addresses that are given, or stands for one of the name pool, so that a program
+sees the same as through the proxy.
 """
 
 import socket
@@ -16,12 +17,13 @@ import threading
 
 A, PTR, MX, TXT, AAAA, SRV = 1, 12, 15, 16, 28, 33
 TYPES = {A: "A", PTR: "PTR", MX: "MX", TXT: "TXT", AAAA: "AAAA", SRV: "SRV"}
-POOL4 = socket.inet_aton("198.18.0.1")
-POOL6 = socket.inet_pton(socket.AF_INET6, "fd73:6f63:6b73::1")
+IPV4, IPV6 = sys.argv[4:] or ("198.18.0.1", "fd73:6f63:6b73::1")
+KNOWN4 = socket.inet_aton(IPV4)
+KNOWN6 = socket.inet_pton(socket.AF_INET6, IPV6)
 DIRECT4 = socket.inet_aton("192.0.2.33")
 REVERSE = (
-    "1.0.18.198.in-addr.arpa",
-    ".".join(reversed(POOL6.hex())) + ".ip6.arpa",
+    ".".join(reversed(IPV4.split("."))) + ".in-addr.arpa",
+    ".".join(reversed(KNOWN6.hex())) + ".ip6.arpa",
 )
 
 
@@ -34,8 +36,8 @@ def answers(name, kind):
     name = name.lower()
     if name.endswith(".known.test"):
         known = {
-            A: [POOL4],
-            AAAA: [POOL6],
+            A: [KNOWN4],
+            AAAA: [KNOWN6],
             MX: [struct.pack("!H", 10) + encode("mail.known.test")],
             TXT: [b"\x05hello"],
         }
@@ -64,25 +66,30 @@ def reply(query):
     return head + query[12 : at + 5] + records
 
 
+def converse(peer):
+    with peer:
+        while True:
+            size = peer.recv(2, socket.MSG_WAITALL)
+            if len(size) < 2:
+                break
+            made = reply(peer.recv(struct.unpack("!H", size)[0], socket.MSG_WAITALL))
+            peer.sendall(struct.pack("!H", len(made)) + made)
+
+
 def by_stream(server):
     while True:
-        peer = server.accept()[0]
-        with peer:
-            while True:
-                size = peer.recv(2, socket.MSG_WAITALL)
-                if len(size) < 2:
-                    break
-                made = reply(peer.recv(struct.unpack("!H", size)[0], socket.MSG_WAITALL))
-                peer.sendall(struct.pack("!H", len(made)) + made)
+        threading.Thread(target=converse, args=(server.accept()[0],), daemon=True).start()
 
 
 address = sys.argv[1]
 log = open(sys.argv[2], "a", encoding="utf-8")
 family = socket.AF_INET6 if ":" in address else socket.AF_INET
-stream = socket.create_server((address, 53), family=family)
+ports = [53] + [int(port) for port in sys.argv[3:4]]
+streams = [socket.create_server((address, port), family=family) for port in ports]
 datagrams = socket.socket(family, socket.SOCK_DGRAM)
 datagrams.bind((address, 53))
-threading.Thread(target=by_stream, args=(stream,), daemon=True).start()
+for stream in streams:
+    threading.Thread(target=by_stream, args=(stream,), daemon=True).start()
 print(53, flush=True)
 while True:
     question, peer = datagrams.recvfrom(4096)

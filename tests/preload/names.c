@@ -50,7 +50,7 @@ int main(int argc, char **argv)
 	} parts[] = {
 		{ "getaddrinfo", names_getaddrinfo }, { "getnameinfo", names_getnameinfo },
 		{ "hostent", names_hostent },	      { "async", names_async },
-		{ "res", names_res },
+		{ "res", names_res },		      { "waiting", names_waiting },
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -60,6 +60,6 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	fprintf(stderr, "usage: names getaddrinfo|getnameinfo|hostent|async|res\n");
+	fprintf(stderr, "usage: names getaddrinfo|getnameinfo|hostent|async|res|waiting\n");
 	return 2;
 }

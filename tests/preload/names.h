@@ -19,6 +19,7 @@ void names_getaddrinfo(void);
 void names_getnameinfo(void);
 void names_hostent(void);
 void names_async(void);
+void names_waiting(void);
 void names_res(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -106,6 +107,54 @@ static void by_thread(struct gaicb **of, int count)
 	result = getaddrinfo_a(GAI_NOWAIT, of, count, &event);
 	printf("thread %d: %d\n", result, wait_call());
 	printf("  value %d on another thread %d\n", value, on_other_thread);
+}
+
+static void interrupted(int signal)
+{
+	(void)signal;
+}
+
+/* A wait that ends by a signal, again and again until one comes while it waits. */
+static int suspend_until_signal(const struct gaicb *one)
+{
+	struct sigaction action = { .sa_handler = interrupted };
+	struct itimerval often = { { 0, 5000 }, { 0, 5000 } }, never = { { 0, 0 }, { 0, 0 } };
+	int result;
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	result = gai_suspend(&one, 1, NULL);
+	setitimer(ITIMER_REAL, &never, NULL);
+	return result;
+}
+
+/* One request has no answer, and meanwhile all else goes on. */
+void names_waiting(void)
+{
+	struct gaicb slow = { .ar_name = "hang.test", .ar_request = &hints };
+	struct gaicb quick = { .ar_name = "www.test", .ar_request = &hints };
+	struct gaicb *both[] = { &slow, &quick };
+	const struct gaicb *one = &quick;
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	struct timespec little = { 0, 20000000 }, long_enough = { 20, 0 }, none = { 0, 0 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	printf("nowait: %d\n", getaddrinfo_a(GAI_NOWAIT, both, 2, &event));
+	while (gai_error(&quick) == EAI_INPROGRESS)
+		gai_suspend(&one, 1, &long_enough);
+	names_list("quick", gai_error(&quick), quick.ar_result);
+	one = &slow;
+	printf("slow is under way: %d\n", gai_error(&slow) == EAI_INPROGRESS);
+	printf("it is not cancelled: %d\n", gai_cancel(&slow) == EAI_NOTCANCELED);
+	printf("suspend: %s\n", gai_strerror(gai_suspend(&one, 1, &little)));
+	printf("and by a signal: %s\n", gai_strerror(suspend_until_signal(&slow)));
+	printf("told early: %d\n", sigtimedwait(&set, NULL, &none) >= 0);
+	printf("told: %d\n", sigtimedwait(&set, NULL, &long_enough) == SIGUSR1);
+	printf("slow: %s\n", gai_strerror(gai_error(&slow)));
+	printf("suspend when done: %d\n", gai_suspend(&one, 1, NULL) == EAI_ALLDONE);
 }
 
 void names_async(void)

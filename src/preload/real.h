@@ -56,8 +56,10 @@ extern int __socket(int domain, int type, int protocol);
 extern ssize_t __write(int fd, const void *bytes, size_t n);
 extern FILE *_IO_fdopen(int fd, const char *mode);
 extern FILE *_IO_popen(const char *command, const char *mode);
-extern int __dprintf_chk(int fd, int flag, const char *format, ...);
-extern int __vdprintf_chk(int fd, int flag, const char *format, va_list arguments);
+extern int __dprintf_chk(int fd, int flag, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+extern int __vdprintf_chk(int fd, int flag, const char *format, va_list arguments)
+	__attribute__((format(printf, 3, 0)));
 
 #define REAL_SYMBOLS(X) \
 	X(_exit) X(accept) X(accept4) X(bind) X(close) X(close_range) X(closefrom) X(connect) \

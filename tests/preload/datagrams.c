@@ -347,7 +347,7 @@ static void without_waiting(void)
 		let_go();
 		for (int i = 0; i < 2; i++) {
 			if (i == 0 || how / 2 != BY_EPOLL_LATE)
-				wait_by(how / 2, fd, set);
+				wait_by((enum waiter)(how / 2), fd, set);
 			else
 				readable(fd);
 			SAY("received %s", receive(fd));

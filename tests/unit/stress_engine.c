@@ -92,7 +92,7 @@ ssize_t sys_recv(int fd, void *bytes, size_t size, int flags)
 		size = sizeof(GRANTED) - 1 - pos;
 	if (size > 3)
 		size = 3;
-	memcpy(bytes, GRANTED + pos, size);
+	memcpy(bytes, &GRANTED[pos], size);
 	if (pos == 2 && dice(4) == 0)
 		((char *)bytes)[1] = 5; /* refused */
 	PUT(s->reply_pos, pos + (unsigned)size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * stress_engine.c - threads that do everything to the same few sockets at once.
- * Usage: stress_engine [CALLS]   Made for ThreadSanitizer: see scripts/tsan.
+ * Usage: stress_engine [CALLS]   Made for ThreadSanitizer: see scripts/ci tsan.
  *
  * The kernel below is nothing but relaxed atomics, so that it orders nothing
  * that the engine itself does not order.

@@ -63,16 +63,10 @@ static int ask_responder(const struct subject *s, const struct target *asked,
 	return len;
 }
 
-/*
- * In the other modes the library has answered already: what comes here is
- * libc's own lookup of a name that a rule makes direct.
- */
+/* With `dns local` they go where the rules let them, as other datagrams do. */
 static bool takes_queries(void)
 {
-	const struct config *config = route_config();
-
-	return config->dns == DNS_REMOTE ||
-	       (config->dns != DNS_LOCAL && strict_concerns_caller());
+	return route_config()->dns != DNS_LOCAL;
 }
 
 /* Does a rule say that queries to @to go there by themselves? */

@@ -3,6 +3,8 @@
 #include "responder.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +17,8 @@
 #define RESPONDERS_MAX 256	/* nameservers that are asked in a run; real ones have three */
 #define QUERY_MAX 4096
 #define PASSED_MAX 256		/* queries for names of direct rules under way */
+#define FORWARDED_MAX 64		/* queries for the resolver behind the proxy under way */
+#define FORWARD_ROOM 4096
 #define PASS_NS (INT64_C(10) * 1000000000)
 
 /* One for each nameserver and family, so that the port tells who was asked. */
@@ -37,6 +41,7 @@ struct passed {
 
 static struct responder *responders[RESPONDERS_MAX];
 static int count, passed_count;
+static _Atomic int forwarded_count;
 
 static void end_passed(struct passed *p)
 {
@@ -95,15 +100,54 @@ fail:
 	free(p);
 }
 
-/* No resolver behind the proxy is asked from here. */
-static int answer_unknown(const uint8_t *query, size_t len, uint8_t *answer, size_t room,
-			  size_t *ret_len)
-{
-	struct dns_query q;
+/* A query that the resolver behind the proxy answers, with a thread that waits for it. */
+struct forwarded {
+	const struct responder *by;
+	union sockaddr_any client;
+	socklen_t client_len;
+	size_t len;
+	uint8_t query[QUERY_MAX];
+};
 
-	if (dns_query_parse(query, len, &q) < 0)
-		return -EBADMSG;
-	return dns_answer_build(&q, DNS_NOTIMP, NULL, 0, answer, room, ret_len);
+/* The engine is made for many threads; this one has nothing of the loop's but the socket. */
+static void *forward(void *argument)
+{
+	struct forwarded *f = argument;
+	uint8_t text[FORWARD_ROOM];
+	size_t len = 0;
+
+	if (nameserver_forward(f->query, f->len, false, text, sizeof(text), &len) == 0)
+		(void)!sendto(f->by->watch.fd, text, len, MSG_DONTWAIT, &f->client.sa,
+			      f->client_len);
+	free(f);
+	atomic_fetch_sub(&forwarded_count, 1);
+	return NULL;
+}
+
+/* As in pass_on(), nobody is told when that fails. */
+static void start_forward(const struct responder *r, const void *query, size_t len,
+			  const union sockaddr_any *client, socklen_t client_len)
+{
+	struct forwarded *f;
+	pthread_t thread;
+
+	if (atomic_load(&forwarded_count) == FORWARDED_MAX)
+		return;
+	f = malloc(sizeof(*f));
+	if (f == NULL)
+		return;
+	f->by = r;
+	f->client = *client;
+	f->client_len = client_len;
+	f->len = len;
+	memcpy(f->query, query, len);
+	atomic_fetch_add(&forwarded_count, 1);
+	if (pthread_create(&thread, NULL, forward, f) == 0) {
+		(void)pthread_detach(thread);
+		return;
+	}
+	atomic_fetch_sub(&forwarded_count, 1);
+	free(f);
 }
 
 static void answer(struct watch *w, uint32_t events)
@@ -123,9 +167,8 @@ static void answer(struct watch *w, uint32_t events)
 	case NAMESERVER_ANSWERED:
 		break;
 	case NAMESERVER_FORWARD:
-		if (answer_unknown(query, (size_t)n, text, sizeof(text), &len) < 0)
-			return;
-		break;
+		start_forward(r, query, (size_t)n, &client, client_len);
+		return;
 	case NAMESERVER_PASS:
 		pass_on(r, query, (size_t)n, &client, client_len);
 		return;

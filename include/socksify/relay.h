@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "socksify/control.h"
 #include "socksify/fdtab.h"
 #include "socksify/route.h"
 
@@ -131,6 +132,19 @@ void relay_finish_all(bool inherited);
 
 /* The child of fork(2): what was under way is the parent's. */
 void relay_in_child(void);
+
+/*
+ * relay_address - where the relay is that an association was made with: BND.ADDR,
+ * which may be all zero or a name (RFC 1928 section 6).
+ * @c:      CONTROL_DONE, of a UDP ASSOCIATE
+ * @family: of the socket that is to speak with it
+ * Waits to look a name up.  Returns the length of the address in @ret, or -errno:
+ * -ENETUNREACH there is none for this family, -EHOSTUNREACH the name is not known.
+ */
+MUST_CHECK int relay_address(struct control *c, int family, union sockaddr_any *ret);
+
+/* Is it no address in particular: TARGET_NONE, 0.0.0.0 or ::? */
+bool relay_is_wildcard(const struct target *t);
 
 /* The socket is closed for good: end its association.  @relay may be NULL. */
 void relay_end(struct relay *relay);

@@ -80,8 +80,7 @@ bool relay_is_wildcard(const struct target *t)
 		memcmp(t->ip, zero, t->kind == TARGET_IPV4 ? 4 : 16) == 0);
 }
 
-/* Where the relay is: BND.ADDR, which may be all zero or a name (RFC 1928 section 6). */
-static int relay_address(struct control *c, int family, union sockaddr_any *ret)
+int relay_address(struct control *c, int family, union sockaddr_any *ret)
 {
 	struct target bound = *socks5_bound(&c->s);
 	int err = 0;

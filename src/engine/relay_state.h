@@ -146,9 +146,6 @@ int relay_take_error(struct relay *r);
 /* The socket is gone: so is the attempt. */
 void relay_attempt_drop(struct relay *r);
 
-/* Is it all zero, or nothing at all? */
-bool relay_is_wildcard(const struct target *t);
-
 /* Look at the control connection before the next datagram is sent. */
 void relay_suspect(struct relay *r);
 

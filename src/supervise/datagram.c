@@ -5,8 +5,10 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "association.h"
 #include "later.h"
 #include "message.h"
+#include "peer.h"
 #include "responder.h"
 #include "serve.h"
 #include "socksify/dns_msg.h"
@@ -81,12 +83,27 @@ static bool is_excused(const struct subject *s, const struct sockaddr_storage *t
 	return err == 0 && route.verdict == ROUTE_DIRECT;
 }
 
+static int relay_instead(const struct subject *s, struct sockaddr_storage *to, socklen_t len,
+			 const struct route *route, bool sends)
+{
+	union sockaddr_any instead;
+
+	len = (socklen_t)association_address(s, to, len, route, sends, &instead);
+	if ((int)len < 0)
+		return (int)len;
+	note_asker(s);
+	memcpy(to, &instead, len);
+	return (int)len;
+}
+
 /*
  * Where a datagram to @to goes.
+ * @sends: now; else connect(2)
  * Returns the length of the address, which may be another one now, or -errno.
  */
-static int redirect(const struct subject *s, struct sockaddr_storage *to, socklen_t len)
+static int redirect(const struct subject *s, struct sockaddr_storage *to, socklen_t len, bool sends)
 {
+	enum route_verdict verdict;
 	struct target t;
 	struct route route;
 	int err;
@@ -98,19 +115,29 @@ static int redirect(const struct subject *s, struct sockaddr_storage *to, sockle
 	err = strict_route(s->fd, (const struct sockaddr *)to, len, &route);
 	if (err < 0)
 		return err;
-	/* No association with a proxy from here yet: as if the network were not there. */
-	return route.verdict == ROUTE_DIRECT ? (int)len : -ENETUNREACH;
+	verdict = route.is_query ? route.otherwise : route.verdict;
+	if (verdict == ROUTE_PROXY && route.is_datagram)
+		return relay_instead(s, to, len, &route, sends);
+	return verdict == ROUTE_DIRECT ? (int)len : -ENETUNREACH;
 }
 
 int serve_datagram_connect(const struct subject *s, const struct sockaddr_storage *to,
 			   socklen_t len)
 {
 	struct sockaddr_storage there = *to;
-	int left = (int)len;
+	int left = (int)len, err;
 
 	if (len >= sizeof(to->ss_family) && to->ss_family != AF_UNSPEC)
-		left = redirect(s, &there, len);
-	return left < 0 ? left : sys_connect(s->fd, &there, (socklen_t)left);
+		left = redirect(s, &there, len, false);
+	if (left < 0)
+		return left;
+	err = sys_connect(s->fd, &there, (socklen_t)left);
+	/* The kernel keeps the address that it chose for the way to the last peer: ours was on the loopback. */
+	if (err == -EINVAL && is_asker(s)) {
+		sys_disconnect(s->fd);
+		err = sys_connect(s->fd, &there, (socklen_t)left);
+	}
+	return err;
 }
 
 /* --- sending --- */
@@ -132,7 +159,7 @@ static int read_destination(const struct call *c, const struct subject *s,
 			return 0;
 		ret->ss_family = AF_INET;
 	}
-	return redirect(s, ret, (socklen_t)len);
+	return redirect(s, ret, (socklen_t)len, true);
 }
 
 static int read_control(const struct call *c, const struct message *m)
@@ -208,18 +235,30 @@ static int64_t own_timeout(int fd, int name)
 	return ((int64_t)tv.tv_sec * 1000000 + tv.tv_usec) * NS_PER_US;
 }
 
+static bool may_wait(const struct call *c, const struct subject *s)
+{
+	return !s->nonblocking && (message_flags(c) & MSG_DONTWAIT) == 0;
+}
+
 /* Answer it, or let it wait as the program's socket would. */
 static void settle(const struct call *c, const struct subject *s, int64_t result,
 		   uint32_t events, int timeout)
 {
-	bool waits = !s->nonblocking && (message_flags(c) & MSG_DONTWAIT) == 0;
-
-	if (result == -EAGAIN && waits) {
+	if (result == -EAGAIN && may_wait(c, s)) {
 		later_serve(c, s->fd, events, own_timeout(s->fd, timeout));
 		return;
 	}
 	(void)listener_reply(c->id, result);
 	close(s->fd);
+}
+
+/* Of an association that is under way whoever may wait hears how it goes. */
+static void settle_send(const struct call *c, const struct subject *s, int64_t result)
+{
+	if (result >= 0 && may_wait(c, s) && association_hold(s, c, result))
+		close(s->fd);
+	else
+		settle(c, s, result, EPOLLOUT, SO_SNDTIMEO);
 }
 
 /*
@@ -264,11 +303,29 @@ void serve_send(const struct call *c)
 		(void)listener_continue(c->id);
 		close(s.fd);
 	} else {
-		settle(c, &s, send_all(c, &s), EPOLLOUT, SO_SNDTIMEO);
+		settle_send(c, &s, send_all(c, &s));
 	}
 }
 
 /* --- receiving --- */
+
+/* In whose place does @from stand?  The length of that address, or 0: it is none of ours. */
+static int asked_by(const union sockaddr_any *from, int family, union sockaddr_any *ret)
+{
+	int len = responder_asked(from, family, ret);
+
+	return len > 0 ? len : peer_asked(from, family, ret);
+}
+
+/* On a socket that has an association: does it come past the proxy, though no rule says so? */
+static bool is_past_proxy(const struct subject *s, const union sockaddr_any *from, socklen_t len)
+{
+	union sockaddr_any asked;
+	struct target t;
+
+	return association_has(s) && asked_by(from, s->domain, &asked) == 0 &&
+	       target_from_sockaddr(&from->sa, len, &t) == 0 && !route_is_direct(&t);
+}
 
 /* Give to the program what was received: octets as recvmsg(2) counts them, or -errno. */
 static int64_t deliver(const struct call *c, const struct subject *s, const struct msghdr *h,
@@ -276,7 +333,7 @@ static int64_t deliver(const struct call *c, const struct subject *s, const stru
 {
 	const union sockaddr_any *from = h->msg_name;
 	union sockaddr_any asked;
-	int asked_len = responder_asked(from, s->domain, &asked), err;
+	int asked_len = asked_by(from, s->domain, &asked), err;
 	size_t room = len < message.size ? len : message.size;
 
 	if (room > 0 && tracee_scatter(c, message.piece, message.count, payload, room) !=
@@ -292,12 +349,23 @@ static int64_t deliver(const struct call *c, const struct subject *s, const stru
 	return err < 0 ? err : (int64_t)((message_flags(c) & MSG_TRUNC) != 0 ? len : room);
 }
 
+/* True: it was dropped, and there may be another one. */
+static bool drops(const struct subject *s, const union sockaddr_any *from, socklen_t len, int flags)
+{
+	if ((flags & MSG_ERRQUEUE) != 0 || !is_past_proxy(s, from, len))
+		return false;
+	if ((flags & MSG_PEEK) != 0)
+		(void)!recv(s->fd, NULL, 0, MSG_DONTWAIT);
+	return true;
+}
+
 static int64_t receive(const struct call *c, const struct subject *s)
 {
-	struct sockaddr_storage from;
+	union sockaddr_any from;
 	struct iovec piece = { payload, sizeof(payload) };
-	struct msghdr h = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &piece,
-			    .msg_iovlen = 1, .msg_control = control };
+	struct msghdr h = { .msg_name = &from, .msg_iov = &piece, .msg_iovlen = 1,
+			    .msg_control = control };
+	size_t control_room = 0;
 	int flags = message_flags(c) & ~(MSG_WAITALL | MSG_WAITFORONE);
 	int64_t result;
 	int err;
@@ -309,9 +377,13 @@ static int64_t receive(const struct call *c, const struct subject *s)
 	if (message.size < sizeof(payload))
 		piece.iov_len = message.size;
 	if (!c->compat)
-		h.msg_controllen = message.control_len < sizeof(control) ? message.control_len
-									 : sizeof(control);
-	n = recvmsg(s->fd, &h, flags | MSG_DONTWAIT | MSG_TRUNC);
+		control_room = message.control_len < sizeof(control) ? message.control_len
+								     : sizeof(control);
+	do {
+		h.msg_namelen = sizeof(from);
+		h.msg_controllen = control_room;
+		n = recvmsg(s->fd, &h, flags | MSG_DONTWAIT | MSG_TRUNC);
+	} while (n >= 0 && drops(s, &from, h.msg_namelen, flags));
 	if (n < 0)
 		return -errno;
 	result = deliver(c, s, &h, (size_t)n);
@@ -355,5 +427,5 @@ int serve_asked_peer(const struct subject *s, union sockaddr_any *ret)
 	socklen_t len = sizeof(peer);
 
 	return is_asker(s) && sys_getpeername(s->fd, &peer, &len) == 0 ?
-		       responder_asked(&peer, s->domain, ret) : 0;
+		       asked_by(&peer, s->domain, ret) : 0;
 }

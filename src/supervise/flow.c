@@ -2,13 +2,10 @@
 /* flow.c - the sockets whose connection we made, or make, by the kernel's number for each. */
 #include "flow.h"
 
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "sockets.h"
 #include "socksify/sys.h"
 
 #define BUCKETS 4096u	/* a power of two */
@@ -73,63 +70,12 @@ void flow_free(struct flow *f)
 
 /* --- what sockets there are --- */
 
-static void note(const struct inet_diag_msg *msg)
+static void note(uint64_t cookie)
 {
-	struct flow *f = flow_find((uint64_t)msg->id.idiag_cookie[1] << 32 |
-				   msg->id.idiag_cookie[0]);
+	struct flow *f = flow_find(cookie);
 
 	if (f != NULL)
 		f->seen = true;
-}
-
-/* One datagram of the kernel's list: 1 there is more, 0 that was all, -1 it failed. */
-static int note_all(const char *bytes, size_t len)
-{
-	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)bytes;
-
-	for (; NLMSG_OK(h, (unsigned)len); h = NLMSG_NEXT(h, len)) {
-		if (h->nlmsg_type == NLMSG_DONE)
-			return 0;
-		if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-		    h->nlmsg_len < NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
-			return -1;
-		note(NLMSG_DATA(h));
-	}
-	return 1;
-}
-
-static bool list_sockets(int fd, uint8_t family)
-{
-	struct {
-		struct nlmsghdr h;
-		struct inet_diag_req_v2 req;
-	} ask = {
-		.h = { .nlmsg_len = sizeof(ask),
-		       .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.req = { .sdiag_family = family,
-			 .sdiag_protocol = IPPROTO_TCP,
-			 .idiag_states = UINT32_MAX },
-	};
-	_Alignas(struct nlmsghdr) char bytes[32768];
-	int more = send(fd, &ask, sizeof(ask), 0) == (ssize_t)sizeof(ask) ? 1 : -1;
-
-	while (more > 0) {
-		ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
-
-		more = n > 0 ? note_all(bytes, (size_t)n) : -1;
-	}
-	return more == 0;
-}
-
-static bool mark_existing(void)
-{
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	bool done = fd >= 0 && list_sockets(fd, AF_INET) && list_sockets(fd, AF_INET6);
-
-	if (fd >= 0)
-		close(fd);
-	return done;
 }
 
 /* A socket that is not connected is in no list, so a failure has its time instead. */
@@ -157,7 +103,7 @@ void flow_sweep(void)
 		for (struct flow *f = buckets[i]; f != NULL; f = f->next)
 			f->seen = false;
 	/* Without that list nothing is known to be over, and memory is what it costs. */
-	if (mark_existing())
+	if (sockets_each(IPPROTO_TCP, note))
 		for (size_t i = 0; i < BUCKETS; i++)
 			for (struct flow **at = &buckets[i]; *at != NULL;) {
 				struct flow *f = *at;

@@ -44,6 +44,7 @@ int serve_look(const struct call *c, struct subject *ret)
 		return 0;
 	}
 	ret->type = option(ret->fd, SO_TYPE);
+	ret->tid = c->tid;
 	flags = sys_get_flags(ret->fd);
 	ret->nonblocking = flags >= 0 && (flags & O_NONBLOCK) != 0;
 	err = sys_getsockopt(ret->fd, SOL_SOCKET, SO_COOKIE, &ret->cookie, &len);

@@ -11,6 +11,7 @@ struct subject {
 	int domain, type;
 	bool nonblocking;
 	uint64_t cookie;
+	pid_t tid;		/* of the caller */
 };
 
 /*

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "association.h"
 #include "conduit.h"
 #include "landlock.h"
 #include "loop.h"
@@ -172,12 +173,20 @@ static bool is_last(void)
 	return poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0;
 }
 
+/* Have the programs left something behind that is still to be sent? */
+static bool has_more_to_send(void)
+{
+	bool datagrams = association_is_needed();
+
+	return conduit_is_needed() || datagrams;
+}
+
 /* The program has ended; its children may go on, and so does this process then. */
 static void note_end(int status)
 {
 	over = is_last();
 	report(REPORT_ENDED, strict_status(status),
-	       over && !conduit_is_needed() ? 0 : EBUSY);
+	       over && !has_more_to_send() ? 0 : EBUSY);
 	program = 0;
 	stand_in_drop_streams(true);
 	(void)!chdir("/");
@@ -276,8 +285,7 @@ void watch_run(const struct program *p, int reports)
 	while (!over)
 		loop_turn();
 	loop_remove(&calls);
-	/* What the programs have written is still to be sent. */
-	while (conduit_is_needed())
+	while (has_more_to_send())
 		loop_turn();
 	_exit(0);
 }

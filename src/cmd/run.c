@@ -97,7 +97,8 @@ static int report_not_found(const char *name, const char *path, int err)
 }
 
 /*
- * Tell that no program runs, and why: on stderr, in the report, and in the numbers of the run.
+ * Tell that no program runs, and why: on stderr, in the log if that is a file, and
+ * in the numbers of the run.
  * @why_not_else: NULL if there is no other way
  */
 static int refuse(const struct config *c, const char *path, const struct inspection *seen,
@@ -113,7 +114,8 @@ static int refuse(const struct config *c, const char *path, const struct inspect
 		if (len > 0 && (size_t)len < sizeof(reason))
 			snprintf(reason + len, sizeof(reason) - (size_t)len, "; %s", why_not_else);
 	}
-	log_setup(c->log_path, c->quiet || c->verbose == 0 ? -1 : c->verbose);
+	/* On stderr a line would say it again. */
+	log_setup(c->log_path, c->quiet || c->log_path == NULL || c->verbose == 0 ? -1 : c->verbose);
 	report_setup(basename(path), config_log_is_json(c), true);
 	report_event(&e);
 	return EXIT_REFUSED;

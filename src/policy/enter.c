@@ -100,6 +100,34 @@ static bool is_glibc_loader(const char *path)
 	return false;
 }
 
+/* Program headers, of which most files have a dozen: so one read finds them all. */
+#define HEADERS_ROOM 16
+
+struct headers {
+	int fd;
+	ElfW(Ehdr) eh;
+	size_t first, count;	/* what is in ph */
+	ElfW(Phdr) ph[HEADERS_ROOM];
+};
+
+/* Number @i, below e_phnum; NULL: the file ends before. */
+static const ElfW(Phdr) *program_header(struct headers *h, size_t i)
+{
+	size_t n = h->eh.e_phnum - i;
+
+	if (i < h->first || i >= h->first + h->count) {
+		if (n > HEADERS_ROOM)
+			n = HEADERS_ROOM;
+		h->count = 0;
+		if (read_at(h->fd, h->ph, n * sizeof(h->ph[0]),
+			    h->eh.e_phoff + i * sizeof(h->ph[0])) < 0)
+			return NULL;
+		h->first = i;
+		h->count = n;
+	}
+	return &h->ph[i - h->first];
+}
+
 /* PT_INTERP: the loader.  @ph has been read from @fd. */
 static enum inspection_verdict inspect_loader(int fd, const ElfW(Phdr) *ph)
 {
@@ -163,20 +191,21 @@ static struct dynamic read_dynamic(int fd, const ElfW(Phdr) *ph)
  * AddressSanitizer's runtime ends a program in which another library comes
  * before it.  The compiler makes it the first that is needed.
  */
-static bool needs_to_be_first(int fd, const ElfW(Ehdr) *eh, const struct dynamic *d)
+static bool needs_to_be_first(struct headers *h, const struct dynamic *d)
 {
 	static const char *const runtimes[] = { "libasan.so", "libclang_rt.asan" };
 	char name[24] = "";
-	ElfW(Phdr) ph;
 
-	for (size_t i = 0; d->needs_any && i < eh->e_phnum; i++) {
-		if (read_at(fd, &ph, sizeof(ph), eh->e_phoff + i * sizeof(ph)) < 0)
+	for (size_t i = 0; d->needs_any && i < h->eh.e_phnum; i++) {
+		const ElfW(Phdr) *ph = program_header(h, i);
+
+		if (ph == NULL)
 			return false;
-		if (ph.p_type != PT_LOAD || d->strings < ph.p_vaddr ||
-		    d->strings - ph.p_vaddr >= ph.p_filesz)
+		if (ph->p_type != PT_LOAD || d->strings < ph->p_vaddr ||
+		    d->strings - ph->p_vaddr >= ph->p_filesz)
 			continue;
-		if (read_at(fd, name, sizeof(name) - 1,
-			    d->strings - ph.p_vaddr + ph.p_offset + d->first_needed) < 0)
+		if (read_at(h->fd, name, sizeof(name) - 1,
+			    d->strings - ph->p_vaddr + ph->p_offset + d->first_needed) < 0)
 			return false;
 		break;
 	}
@@ -262,32 +291,32 @@ static enum inspection_verdict inspect_elf(int fd, struct inspection *seen)
 	enum inspection_verdict verdict;
 	bool has_loader = false, go = false;
 	struct dynamic dynamic = { .has_soname = false };
-	ElfW(Ehdr) eh;
-	ElfW(Phdr) ph;
+	struct headers h = { .fd = fd, .count = 0 };
 
-	verdict = read_header(fd, &eh);
+	verdict = read_header(fd, &h.eh);
 	if (verdict != INSPECTION_ENTERABLE)
 		return verdict;
-	if (eh.e_type != ET_EXEC && eh.e_type != ET_DYN)
+	if (h.eh.e_type != ET_EXEC && h.eh.e_type != ET_DYN)
 		return INSPECTION_MALFORMED;
-	for (size_t i = 0; i < eh.e_phnum; i++) {
-		if (read_at(fd, &ph, sizeof(ph),
-			    eh.e_phoff + i * sizeof(ph)) < 0)
+	for (size_t i = 0; i < h.eh.e_phnum; i++) {
+		const ElfW(Phdr) *ph = program_header(&h, i);
+
+		if (ph == NULL)
 			return INSPECTION_MALFORMED;
-		if (ph.p_type == PT_INTERP && !has_loader) {
-			verdict = inspect_loader(fd, &ph);
+		if (ph->p_type == PT_INTERP && !has_loader) {
+			verdict = inspect_loader(fd, ph);
 			if (verdict != INSPECTION_ENTERABLE)
 				return verdict;
 			has_loader = true;
 		}
-		if (ph.p_type == PT_DYNAMIC)
-			dynamic = read_dynamic(fd, &ph);
-		go = go || is_go(fd, &ph);
+		if (ph->p_type == PT_DYNAMIC)
+			dynamic = read_dynamic(fd, ph);
+		go = go || is_go(fd, ph);
 	}
-	seen->needs_to_be_first = has_loader && needs_to_be_first(fd, &eh, &dynamic);
+	seen->needs_to_be_first = has_loader && needs_to_be_first(&h, &dynamic);
 	if (has_loader)
 		return go ? INSPECTION_GO : INSPECTION_ENTERABLE;
-	if (eh.e_type != ET_DYN || !dynamic.has_soname)
+	if (h.eh.e_type != ET_DYN || !dynamic.has_soname)
 		return INSPECTION_STATIC;
 
 	/* The loader, run by hand, preloads as it does when the kernel runs it. */

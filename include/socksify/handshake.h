@@ -101,7 +101,8 @@ void handshake_send_at_once(struct handshake *hs, int fd);
  * @wish: the port to listen on; 0: any
  * It is DONE with the second reply, but for its last octet, which stays to be
  * received: so the socket remains readable until the peer's connection is
- * handed out.  The deadline is that of the first reply, the second has none.
+ * handed out.  The deadline is that of the first reply; the second has none until
+ * its first octet came, and is to be whole within route_deadline() from then on.
  */
 void handshake_bind(struct handshake *hs, const struct target *dst, uint16_t wish);
 

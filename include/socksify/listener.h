@@ -71,6 +71,7 @@ MUST_CHECK int listener_listen(int fd);
  *   -EINVAL   it does not listen
  *   -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM  as accept(2); the peer waits
  *   -ECONNABORTED  the peer has gone again
+ *   -ETIMEDOUT  the proxy's second reply began, and did not end within the time of route_deadline()
  *   -ECONNREFUSED, ...  the proxy's second reply, see socks5_rep_errno();
  *             the next call makes the next request
  */

@@ -348,6 +348,8 @@ static int move_octets(struct handshake *hs, int fd, enum socks5_io io, const st
 		return (int)n;
 	}
 	*(io == SOCKS5_SEND ? &hs->sent : &hs->received) += (uint32_t)n;
+	if (hs->listening && hs->deadline == ROUTE_NEVER) /* a peer has come, the rest is due */
+		hs->deadline = route_deadline(sys_now_ns());
 	err = socks5_advance(&hs->s, (size_t)n);
 	return err < 0 ? err : 1;
 }
@@ -422,7 +424,7 @@ static void step_talking(struct handshake *hs, int fd, int ready)
 
 static const char *why_late(const struct handshake *hs)
 {
-	if (hs->proxy->handshake == HANDSHAKE_STANDARD ||
+	if (hs->proxy->handshake == HANDSHAKE_STANDARD || hs->listening ||
 	    handshake_phase(hs) == HANDSHAKE_CONNECTING)
 		return "the proxy took too long";
 	return "the proxy took too long: if it loses what is pipelined, use handshake standard";

@@ -233,14 +233,11 @@ static void try_server(const char *way, const char *mode)
 
 	for (t.octet = 0; t.octet < len; t.octet++) {
 		t.mask = 0;
-		/* Who listens waits for a peer for ever. */
-		for (t.fault = t.octet < REPLIES ? SERVER_STOPS : SERVER_CLOSES; t.fault <= SERVER_RESETS; t.fault++)
+		/* Who listens waits for a peer for ever, until the reply that tells of it begins. */
+		for (t.fault = t.octet != REPLIES ? SERVER_STOPS : SERVER_CLOSES; t.fault <= SERVER_RESETS; t.fault++)
 			begin(&t);
 		/* An address that is not of this machine is not for a test to send to. */
 		if (t.octet == 6 && strstr(way, "datagrams") != NULL)
-			continue;
-		/* An address that ends later than what is said: for a peer, too, who listens waits. */
-		if (t.octet == REPLIES + 3)
 			continue;
 		for (size_t i = 0; i < sizeof(masks); i++) {
 			t.fault = SERVER_CORRUPTS;

@@ -176,6 +176,27 @@ START_TEST(refusals_are_told)
 }
 END_TEST
 
+/* A peer may come at any time, but the reply that tells of it has to come as a whole. */
+START_TEST(second_reply_that_stops_is_over_in_time)
+{
+	for (size_t came = 1; came < sizeof(CAME) - 1; came++) {
+		int64_t until;
+		uint16_t port = 0;
+
+		begin(LISTENS CAME, sizeof(LISTENS) - 1 + came, _i == BLOCKING ? 0 : O_NONBLOCK);
+		until = fakesys.now_ns + server->peer_ns + program_config.timeout_ms * MS;
+		ck_assert_int_eq(listen_and_accept((enum way)_i, &port), -ETIMEDOUT);
+		ck_assert_int_ge(fakesys.now_ns, until);
+		/* When epoll looks again outlives the clock, which each test sets back. */
+		if (_i != BY_EPOLL && _i != BY_EDGES)
+			ck_assert_int_le(fakesys.now_ns, until + 2000 * MS);
+		ck_assert_int_eq(open_numbers(), 2);
+		ck_assert_int_eq(p_poll1(5, POLLIN, 100), 0);
+		end();
+	}
+}
+END_TEST
+
 static const int errors[] = { EINTR, EAGAIN, ENOMEM, EINVAL, EMFILE, ENOSPC, ECONNRESET, EPIPE,
 			      ECONNREFUSED, ENETUNREACH, EHOSTUNREACH, ETIMEDOUT };
 #define ERRORS 12
@@ -248,6 +269,7 @@ int main(void)
 	tcase_add_loop_test(t, replies_are_understood_in_any_slicing, 0, WAYS);
 	tcase_add_test(t, without_settings_nothing_listens);
 	tcase_add_loop_test(t, refusals_are_told, 0, (int)(sizeof(refusals) / sizeof(refusals[0])));
+	tcase_add_loop_test(t, second_reply_that_stops_is_over_in_time, 0, WAYS);
 	tcase_add_loop_test(t, each_error_at_each_step_is_an_error_or_harmless, 0, ERRORS * WAYS);
 	tcase_add_test(t, listener_says_nothing_of_the_proxy);
 	tcase_add_test(t, listener_without_a_rule_is_the_kernels);

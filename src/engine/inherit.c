@@ -35,9 +35,11 @@ static const char *runner;
 /* The value of @name, which ends with '=', in an entry; NULL for another one. */
 static const char *value_in(const char *entry, const char *name)
 {
-	size_t n = strlen(name);
-
-	return strncmp(entry, name, n) == 0 ? entry + n : NULL;
+	while (*name != '\0' && *entry == *name) {
+		entry++;
+		name++;
+	}
+	return *name == '\0' ? entry : NULL; /* most differ in the first octet: no call */
 }
 
 static const char *value_of(char *const env[], const char *name)
@@ -139,10 +141,12 @@ static int note_settings(char *const env[])
 	int err = 0;
 
 	for (char *const *e = env; e != NULL && *e != NULL && err == 0; e++) {
-		size_t n = strspn(*e, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") + 1;
+		size_t n;
 
-		if (value_in(*e, "SOCKSIFY_") == NULL || n >= sizeof(name) || is_passing(*e) ||
-		    (*e)[n - 1] != '=')
+		if (value_in(*e, "SOCKSIFY_") == NULL || is_passing(*e))
+			continue;
+		n = strspn(*e, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") + 1;
+		if (n >= sizeof(name) || (*e)[n - 1] != '=')
 			continue;
 		memcpy(name, *e, n);
 		name[n] = '\0';

@@ -102,12 +102,9 @@ bool preload_is_off(void)
 static void hand_down(const struct config *config)
 {
 	static char *const nothing[] = { NULL };
-	const char *path = NULL;
+	const char *path = real_own_path();
 	char *absolute = NULL;
-	Dl_info about;
 
-	if (dladdr(direct_settings, &about) != 0)
-		path = about.dli_fname;
 	if (path != NULL && path[0] != '/')
 		path = absolute = realpath(path, NULL);
 	/* What a user says must not decide what a privileged program starts. */

@@ -35,6 +35,8 @@ struct object {
 	const char *strings;
 };
 
+static const char *own_path;
+
 extern const ElfW(Dyn) own_dynamic[] __asm__("_DYNAMIC") __attribute__((visibility("hidden")));
 
 static const ElfW(Dyn) *dynamic_of(const struct dl_phdr_info *found)
@@ -143,6 +145,8 @@ static int visit(struct dl_phdr_info *found, size_t size, void *arg)
 	(void)size;
 	if (!*is_behind) {
 		*is_behind = dynamic == own_dynamic;
+		if (*is_behind)
+			own_path = found->dlpi_name;
 		return 0;
 	}
 	return !open_object(found->dlpi_addr, dynamic, &object) || find_all(&object) == 0;
@@ -155,6 +159,15 @@ void real_resolve_all(void)
 	(void)dl_iterate_phdr(visit, &is_behind);
 	for (int id = 0; id < REAL_COUNT; id++)
 		(void)real_symbol((enum real_id)id);
+}
+
+const char *real_own_path(void)
+{
+	Dl_info about;
+
+	if (own_path == NULL && dladdr(own_dynamic, &about) != 0)
+		own_path = about.dli_fname;
+	return own_path;
 }
 
 ssize_t libc_size_result(ssize_t result)

@@ -102,6 +102,12 @@ static inline void *real_symbol(enum real_id id)
 /* Look all of them up; called by the constructor. */
 void real_resolve_all(void);
 
+/*
+ * real_own_path - the path of the library as the loader knows it, perhaps not absolute; or NULL.
+ * real_resolve_all() comes by it; before that the loader is asked, which looks at each symbol.
+ */
+const char *real_own_path(void);
+
 /* libc_result - what a libc function returns for @result: -1 and errno for -errno. */
 int libc_result(int result);
 ssize_t libc_size_result(ssize_t result);

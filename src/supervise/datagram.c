@@ -87,13 +87,13 @@ static int relay_instead(const struct subject *s, struct sockaddr_storage *to, s
 			 const struct route *route, bool sends)
 {
 	union sockaddr_any instead;
+	int left = association_address(s, to, len, route, sends, &instead);
 
-	len = (socklen_t)association_address(s, to, len, route, sends, &instead);
-	if ((int)len < 0)
-		return (int)len;
+	if (left < 0)
+		return left;
 	note_asker(s);
-	memcpy(to, &instead, len);
-	return (int)len;
+	memcpy(to, &instead, (size_t)left);
+	return left;
 }
 
 /*

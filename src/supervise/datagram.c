@@ -108,9 +108,9 @@ static int redirect(const struct subject *s, struct sockaddr_storage *to, sockle
 	struct route route;
 	int err;
 
-	if (takes_queries() && s->type == SOCK_DGRAM &&
-	    target_from_sockaddr((const struct sockaddr *)to, len, &t) == 0 &&
-	    t.port == DNS_PORT && !is_excused(s, to, len))
+	if (target_from_sockaddr((const struct sockaddr *)to, len, &t) < 0)
+		t = (struct target){ .kind = TARGET_NONE };
+	if (takes_queries() && s->type == SOCK_DGRAM && t.port == DNS_PORT && !is_excused(s, to, len))
 		return ask_responder(s, &t, to);
 	err = strict_route(s->fd, (const struct sockaddr *)to, len, &route);
 	if (err < 0)
@@ -118,6 +118,9 @@ static int redirect(const struct subject *s, struct sockaddr_storage *to, sockle
 	verdict = route.is_query ? route.otherwise : route.verdict;
 	if (verdict == ROUTE_PROXY && route.is_datagram)
 		return relay_instead(s, to, len, &route, sends);
+	/* The library in a program looks at its queries itself; here, .onion does not leave (RFC 7686). */
+	if (verdict == ROUTE_DIRECT && route.is_query && s->type == SOCK_DGRAM && !strict_concerns_caller())
+		return ask_responder(s, &t, to);
 	return verdict == ROUTE_DIRECT ? (int)len : -ENETUNREACH;
 }
 

@@ -15,7 +15,7 @@ printf 'proxy p socks5://127.0.0.1:%s\nvia p tcp 127.0.0.1:%s\n' "$socks" "$echo
 # callgrind LIBRARY [OPTION]... COMMAND...: count, with the library preloaded if there is one.
 # valgrind's own launcher would be entered by it, and not let the tool, which is static, run unseen.
 callgrind() {
-	tool=$(valgrind -d --tool=callgrind true 2>&1 | sed -n 's/.* launching \(.*\)$/\1/p')
+	tool=$(valgrind -d --tool=callgrind --callgrind-out-file=/dev/null true 2>&1 | sed -n 's/.* launching \(.*\)$/\1/p')
 	preload=$1
 	shift
 	env ${preload:+LD_PRELOAD="$preload"} VALGRIND_LAUNCHER="$(command -v valgrind)" \

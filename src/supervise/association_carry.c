@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "association_state.h"
+#include "socksify/dns_msg.h"
 #include "socksify/namepool.h"
+#include "socksify/nameserver.h"
 #include "socksify/relay.h"
 #include "socksify/socks5_udp.h"
 #include "socksify/sys.h"
@@ -27,6 +29,19 @@ struct target association_program(const struct association *a, const struct targ
 	return t;
 }
 
+/* A query that is not for a name server, even behind the proxy: .onion with `dns local` (RFC 7686). */
+static bool answers(const struct peer *p, size_t n)
+{
+	uint8_t text[NAMESERVER_ROOM];
+	size_t len = 0;
+
+	if (p->target.port != DNS_PORT ||
+	    nameserver_answer(payload, n, false, text, sizeof(text), &len) != NAMESERVER_ANSWERED)
+		return false;
+	(void)!sys_send(p->watch.fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return true;
+}
+
 /* One datagram of the program's.  False: there is none. */
 static bool relay_one(struct association *a, const struct peer *p)
 {
@@ -37,6 +52,8 @@ static bool relay_one(struct association *a, const struct peer *p)
 
 	if (n < 0)
 		return n == -ECONNREFUSED; /* the program's socket did not take the last one */
+	if (answers(p, (size_t)n))
+		return true;
 	memcpy(whole, header, len);
 	/* What cannot be sent is lost, as on any other way. */
 	(void)!sys_send(a->relay.fd, whole, len + (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);

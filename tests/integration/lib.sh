@@ -14,6 +14,7 @@ set -u
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 SOCKSIFY=${SOCKSIFY:-$TOP/scripts/socksify-dev}
 LIB=$TOP/tests/lib
+BUILD=${SOCKSIFY_BUILD:-$TOP/build} # the programs of the tests, too
 TEST=$(basename "$0" .test)
 T=$(mktemp -d "${TMPDIR:-/tmp}/socksify-$TEST.XXXXXX") || exit 1
 PYTHON=$(python3 -c 'import sys; print(sys.executable)') || exit 1
@@ -23,7 +24,7 @@ PIDS=
 # Nothing of the caller's settings reaches the tests.
 for variable in $(env | sed -n 's/^\(SOCKSIFY_[A-Z_]*\)=.*/\1/p'); do
 	case $variable in
-	SOCKSIFY_LIBRARY | SOCKSIFY_LIBEXECDIR) ;;
+	SOCKSIFY_BUILD | SOCKSIFY_LIBRARY | SOCKSIFY_LIBEXECDIR) ;;
 	*) unset "$variable" ;;
 	esac
 done

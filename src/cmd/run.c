@@ -105,8 +105,8 @@ static int refuse(const struct config *c, const char *path, const struct inspect
 		  const char *why_not_else)
 {
 	char reason[PATH_MAX + 512];
-	struct event e = event_of(EVENT_REFUSED, reason);
 	int len = snprintf(reason, sizeof(reason), "%s %s", seen->path, inspection_text(seen->verdict));
+	struct event e = event_of(EVENT_REFUSED, reason);
 
 	complain("%s", reason);
 	if (why_not_else != NULL) {

@@ -103,10 +103,12 @@ def peers(folder):
 
 
 def ours():
-    command = [os.path.join(TOP, "scripts", "socksify-dev"), "-q", "-p", f"socks5://{PROXY}"]
+    # As installed: scripts/socksify-dev would add the start of a shell.
+    command = [os.path.join(BUILD, "scripts", "socksify"), "-q", "-p", f"socks5://{PROXY}"]
     for mode in ("standard", "pipelined", "optimistic"):
         yield Wrapper(f"socksify {mode}", command + ["--handshake", mode],
-                      {"SOCKSIFY_BUILD": BUILD})
+                      {"SOCKSIFY_LIBRARY": os.path.join(BUILD, ".libs", "libsocksify.so"),
+                       "SOCKSIFY_LIBEXECDIR": BUILD})
 
 
 class Network:

@@ -79,6 +79,12 @@ MUST_CHECK int target_to_sockaddr(const struct target *t, int family,
 MUST_CHECK int target_from_host(const char *host, size_t len, uint16_t port,
 				struct target *ret);
 
+/*
+ * target_loopback - this machine's address of a family: 127.0.0.1 or ::1.
+ * @family: AF_INET or AF_INET6
+ */
+struct target target_loopback(int family, uint16_t port);
+
 /* Is the address 127.0.0.0/8, ::1, 0.0.0.0 or :: (both mean this host to connect(2))? */
 bool target_is_loopback(const struct target *t);
 
@@ -91,6 +97,9 @@ bool target_is_private(const struct target *t);
 
 /* Same kind, same address or (case-insensitively) same name; ports are not compared. */
 bool target_host_equal(const struct target *a, const struct target *b);
+
+/* target_host_equal(), and the same port. */
+bool target_equal(const struct target *a, const struct target *b);
 
 /*
  * target_text - "host:port", an IPv6 address in brackets; control octets of

@@ -127,6 +127,15 @@ int target_from_host(const char *host, size_t len, uint16_t port,
 	return 0;
 }
 
+struct target target_loopback(int family, uint16_t port)
+{
+	struct target t = { .kind = TARGET_IPV4, .port = port, .ip = { 127, 0, 0, 1 } };
+
+	if (family == AF_INET6)
+		t = (struct target){ .kind = TARGET_IPV6, .port = port, .ip = { [15] = 1 } };
+	return t;
+}
+
 bool target_is_loopback(const struct target *t)
 {
 	static const uint8_t zero[16];
@@ -188,6 +197,11 @@ bool target_host_equal(const struct target *a, const struct target *b)
 		break;
 	}
 	return false;
+}
+
+bool target_equal(const struct target *a, const struct target *b)
+{
+	return a->port == b->port && target_host_equal(a, b);
 }
 
 /* Decimal digits of @n at @at; returns the end. */

@@ -74,7 +74,7 @@ static int accept_peer(int listener, int fd)
 		int end = sys_accept(listener, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (end >= 0 && end_of(end, sys_getpeername, &theirs) == 0 &&
-		    target_host_equal(&ours, &theirs) && ours.port == theirs.port)
+		    target_equal(&ours, &theirs))
 			return end;
 		if (end >= 0)
 			sys_close(end);

@@ -45,14 +45,6 @@ static bool is_onion(const char *name, size_t len)
 	return (len == 5 && strncasecmp(name, "onion", 5) == 0) || ends_with(name, len, ".onion");
 }
 
-static enum resolve_how loopback(int family, struct target *ret)
-{
-	const char *text = family == AF_INET6 ? "::1" : "127.0.0.1";
-
-	return target_from_host(text, strlen(text), 0, ret) < 0 ? RESOLVE_NOTHING
-								: RESOLVE_ADDRESS;
-}
-
 /*
  * What DNS could tell of, as libc sees it (res_hnok(3)): no answer for another
  * name is ever taken.  Octets above 127 are the proxy's business.  A number
@@ -145,7 +137,8 @@ enum resolve_how resolve_all(const char *name, int family, bool both, struct res
 	case RESOLVE_OF_HOSTS:
 		return from_hosts(w.known, family);
 	case RESOLVE_OF_MACHINE:
-		return loopback(family, &ret->addresses[0]);
+		ret->addresses[0] = target_loopback(family, 0);
+		return RESOLVE_ADDRESS;
 	case RESOLVE_OF_PROXY:
 		if (resolve_has_resolver())
 			return resolver_addresses(name, w.len, family, ret);

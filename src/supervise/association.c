@@ -130,7 +130,7 @@ static int take(const struct subject *s, const struct route *route, bool sends,
 		a->was_ready = false;
 	}
 	*ret = a;
-	if (program.port == a->program.port && target_host_equal(&program, &a->program))
+	if (target_equal(&program, &a->program))
 		return a->error;
 	a->program = program;
 	if (a->error == 0)
@@ -151,7 +151,7 @@ int association_address(const struct subject *s, const struct sockaddr_storage *
 	if (err < 0)
 		return err;
 	for (p = a->peers; p != NULL; p = p->next)
-		if (p->asked.port == asked.port && target_host_equal(&p->asked, &asked))
+		if (target_equal(&p->asked, &asked))
 			break;
 	if (p == NULL)
 		err = association_add_peer(a, &route->target, &asked, &p);

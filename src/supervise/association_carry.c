@@ -21,12 +21,9 @@ static uint8_t *const payload = room + SOCKS5_UDP_HEADER_MAX;
 
 struct target association_program(const struct association *a, const struct target *asked)
 {
-	const char *loopback = asked->kind == TARGET_IPV6 ? "::1" : "127.0.0.1";
-	struct target t = a->program;
-
-	if (relay_is_wildcard(&a->program))
-		(void)!target_from_host(loopback, strlen(loopback), a->program.port, &t);
-	return t;
+	return relay_is_wildcard(&a->program) ?
+		       target_loopback(asked->kind == TARGET_IPV6 ? AF_INET6 : AF_INET,
+				       a->program.port) : a->program;
 }
 
 /* A query that is not for a name server, even behind the proxy: .onion with `dns local` (RFC 7686). */

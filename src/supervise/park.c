@@ -6,7 +6,6 @@
 #include <net/if.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "socksify/sys.h"
@@ -64,16 +63,13 @@ static int fill(struct place *p)
 
 static int open_place(struct place *p, int family)
 {
-	const char *loopback = family == AF_INET6 ? "::1" : "127.0.0.1";
 	struct place made = { .listener = -1 };
-	struct target t;
+	struct target t = target_loopback(family, 0);
 	int err;
 
 	if (p->len > 0)
 		return 0;
-	err = target_from_host(loopback, strlen(loopback), 0, &t);
-	if (err == 0)
-		err = target_to_sockaddr(&t, family, &made.at);
+	err = target_to_sockaddr(&t, family, &made.at);
 	if (err < 0)
 		return err;
 	made.len = (socklen_t)err;
@@ -170,8 +166,8 @@ static bool is_end_of(int fd, int other)
 	struct target peer, name;
 
 	return name_of(sys_getpeername, fd, &peer) == 0 &&
-	       name_of(sys_getsockname, other, &name) == 0 && peer.port == name.port &&
-	       target_host_equal(&peer, &name);
+	       name_of(sys_getsockname, other, &name) == 0 &&
+	       target_equal(&peer, &name);
 }
 
 bool park_is_open(int fd, int other)

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,10 +37,9 @@ static int connect_to(int fd, const struct target *t, int family)
 /* On a free port of the loopback. */
 static int open_socket(int family, struct target *ret_here)
 {
-	const char *loopback = family == AF_INET6 ? "::1" : "127.0.0.1";
+	struct target any_port = target_loopback(family, 0);
 	union sockaddr_any here;
-	int err = target_from_host(loopback, strlen(loopback), 0, ret_here), fd;
-	int len = err < 0 ? err : target_to_sockaddr(ret_here, family, &here);
+	int len = target_to_sockaddr(&any_port, family, &here), err, fd;
 
 	if (len < 0)
 		return len;
@@ -108,11 +106,6 @@ void peer_receive_from(struct peer *p, const struct target *program)
 		continue;
 }
 
-static bool is_same(const struct target *a, const struct target *b)
-{
-	return a->port == b->port && target_host_equal(a, b);
-}
-
 /*
  * The name behind which an address stands that the program did not send to:
  * the one that it answered for before, or the only one of this port.
@@ -125,7 +118,7 @@ static struct peer *name_of(struct peer *list, const struct target *from)
 	for (struct peer *p = list; p != NULL; p = p->next) {
 		if (p->target.kind != TARGET_NAME || p->target.port != from->port)
 			continue;
-		if (p->seen.kind != TARGET_NONE && is_same(&p->seen, from))
+		if (p->seen.kind != TARGET_NONE && target_equal(&p->seen, from))
 			return p;
 		only = p;
 		only_count++;
@@ -144,7 +137,7 @@ static struct peer *name_of(struct peer *list, const struct target *from)
 struct peer *peer_of_source(struct peer *list, const struct target *from)
 {
 	for (struct peer *p = list; p != NULL; p = p->next)
-		if (is_same(&p->target, from))
+		if (target_equal(&p->target, from))
 			return p;
 	return from->kind == TARGET_NAME ? NULL : name_of(list, from);
 }

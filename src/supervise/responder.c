@@ -180,11 +180,10 @@ static void answer(struct watch *w, uint32_t events)
 
 static int open_responder(struct responder *r, int family)
 {
-	const char *loopback = family == AF_INET6 ? "::1" : "127.0.0.1";
-	struct target t;
-	int err = target_from_host(loopback, strlen(loopback), 0, &t), fd;
+	struct target t = target_loopback(family, 0);
+	int err = 0, fd;
 
-	if (err < 0 || target_to_sockaddr(&t, family, &r->here) < 0)
+	if (target_to_sockaddr(&t, family, &r->here) < 0)
 		return -EAFNOSUPPORT;
 	fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -205,8 +204,7 @@ static struct responder *find(const struct target *asked, int family)
 {
 	for (int i = 0; i < count; i++)
 		if (responders[i]->here.sa.sa_family == family &&
-		    responders[i]->asked.port == asked->port &&
-		    target_host_equal(&responders[i]->asked, asked))
+		    target_equal(&responders[i]->asked, asked))
 			return responders[i];
 	return NULL;
 }
@@ -258,7 +256,7 @@ int responder_asked(const union sockaddr_any *from, int family, union sockaddr_a
 		return 0;
 	for (int i = 0; i < count; i++)
 		if (target_from_sockaddr(&responders[i]->here.sa, responders[i]->len, &here) == 0 &&
-		    here.port == t.port && target_host_equal(&here, &t)) {
+		    target_equal(&here, &t)) {
 			len = target_to_sockaddr(&responders[i]->asked, family, ret);
 			return len > 0 ? len : 0;
 		}

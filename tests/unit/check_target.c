@@ -121,6 +121,21 @@ START_TEST(names_are_equal_whatever_their_case)
 }
 END_TEST
 
+START_TEST(a_port_is_part_of_a_target)
+{
+	struct target a = target_loopback(AF_INET, 1), b = target_loopback(AF_INET, 2);
+	struct target six = target_loopback(AF_INET6, 1), written;
+
+	ck_assert(target_equal(&a, &a));
+	ck_assert(!target_equal(&a, &b));
+	ck_assert(!target_equal(&a, &six));
+	ck_assert_int_eq(target_from_host("127.0.0.1", 9, 1, &written), 0);
+	ck_assert(target_equal(&a, &written));
+	ck_assert_int_eq(target_from_host("::1", 3, 1, &written), 0);
+	ck_assert(target_equal(&six, &written));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("target");
@@ -130,6 +145,7 @@ int main(void)
 
 	tcase_add_loop_test(t, hosts_are_told_apart, 0, (int)(sizeof(cases) / sizeof(cases[0])));
 	tcase_add_test(t, names_have_1_to_255_octets);
+	tcase_add_test(t, a_port_is_part_of_a_target);
 	tcase_add_loop_test(t, socket_addresses_survive_the_round_trip, 0, 2);
 	tcase_add_loop_test(t, socket_addresses_are_kept_as_passed, 0, 2);
 	tcase_add_test(t, a_family_that_cannot_carry_it_is_an_error);
